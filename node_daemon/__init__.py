@@ -1,0 +1,1 @@
+"""The daemon, its configuration, its control socket and its command line."""

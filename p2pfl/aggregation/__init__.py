@@ -1,0 +1,1 @@
+"""Aggregation rules: pure functions on a block of columns, [..., K, B] -> [..., B]."""

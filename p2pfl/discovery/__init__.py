@@ -1,0 +1,1 @@
+"""Discovery: where peers might be; a hint, never a reason to trust."""

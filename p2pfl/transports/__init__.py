@@ -1,0 +1,1 @@
+"""Transports: how packets travel between two nodes; memory, TCP, later MQTT."""

@@ -1,0 +1,1 @@
+"""Simulations: topology experiments, from five real processes to thousands of nodes."""

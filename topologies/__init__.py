@@ -1,0 +1,1 @@
+"""Topologies: graphs, mixing weights and their measures."""
