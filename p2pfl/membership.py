@@ -14,14 +14,21 @@ Rumours change who is thought alive, never who is trusted.
 Reference: Das, Gupta, Motivala, "SWIM", DSN 2002.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from hashlib import sha256
+from math import ceil, log10
 from typing import TypeAlias
+
+from p2pfl.events import SetTimer, TimerFired
 
 MAX_MEMBERS = 4096  # entries of the table; further strangers are not admitted
 MAX_RUMOURS = 64  # in one heartbeat
 RETRANSMIT_MULTIPLIER = 4  # memberlist's value for a LAN
+HURRY_S = 0.05  # a heartbeat with news waits no longer than this, so that news travel in batches
 HEARTBEAT_TIMER = "membership.heartbeat"
+ROSTER_HASH_BYTES = 8
 
 
 class State(IntEnum):
@@ -103,3 +110,202 @@ class Timing:
     heartbeat_s: float = 1.0
     silence_s: float = 5.0  # a linked peer silent for so long is suspected
     suspicion_s: float = 3.0  # a suspect not refuted for so long is dead
+
+
+Output: TypeAlias = Tell | SetTimer
+
+
+def roster_hash(members: Iterable[str]) -> bytes:
+    """A short hash of who takes part, the same for every order, so that a disagreement is seen."""
+    return sha256("\n".join(sorted(members)).encode()).digest()[:ROSTER_HASH_BYTES]
+
+
+class Membership:
+    """The table of one node: what it believes of every member, and what it still has to pass on."""
+
+    def __init__(self, me: Rumour, timing: Timing | None = None) -> None:
+        self._me = me
+        self._timing = timing or Timing()
+        self._table: dict[str, Rumour] = {me.member: me}
+        self._retransmits: dict[str, int] = {me.member: 1}
+        self._deadline_s: dict[str, float] = {}  # of suspects
+        self._heard_s: dict[str, float] = {}  # of linked peers
+        self._roster: Mapping[str, str] = {me.member: me.name}
+
+    @property
+    def roster(self) -> Mapping[str, str]:
+        """Live members, this node included: id -> name, sorted; a new object whenever the ids change."""
+        return self._roster
+
+    @property
+    def linked(self) -> frozenset[str]:
+        """Members with a link up to this node."""
+        return frozenset(self._heard_s)
+
+    @property
+    def incarnation(self) -> int:
+        """This node's own incarnation; rises when it has to refute a rumour about itself."""
+        return self._table[self._me.member].incarnation
+
+    @property
+    def table(self) -> Mapping[str, Rumour]:
+        """What is believed of every member ever heard of, the dead included."""
+        return self._table
+
+    def start(self) -> list[Output]:
+        """Begin to send heartbeats."""
+        return [SetTimer(HEARTBEAT_TIMER, self._timing.heartbeat_s)]
+
+    def handle(self, event: Input | TimerFired, now_s: float) -> list[Output]:
+        """React to a link, a heartbeat, or the heartbeat timer."""
+        match event:
+            case Heard(peer, heartbeat):
+                return self._listen(peer, heartbeat, now_s)
+            case TimerFired():
+                return self._beat(now_s)
+            case LinkUp():
+                return self._welcome(event, now_s)
+            case LinkDown(peer, left):
+                return self._lose(peer, now_s, has_left=left)
+
+    def touch(self, peer: str, now_s: float) -> None:
+        """Anything that arrives from a linked peer shows that it is alive."""
+        if peer in self._heard_s:
+            self._heard_s[peer] = now_s
+
+    def suspect(self, peer: str, now_s: float) -> list[Output]:
+        """A peer cannot be reached: ask the others through a rumour, which it can refute."""
+        known = self._table.get(peer)
+        if known is None or known.state is not State.ALIVE:
+            return []
+        return self._learn([replace(known, state=State.SUSPECT)], now_s)
+
+    def _welcome(self, link: LinkUp, now_s: float) -> list[Output]:
+        if link.peer not in self._table and len(self._table) >= MAX_MEMBERS:
+            return []
+        self._heard_s[link.peer] = now_s
+        claim = Rumour(link.peer, link.incarnation, State.ALIVE, link.name, link.address)
+        outputs = self._learn([claim], now_s)
+        everything = list(self._table.values())
+        chunks = range(0, len(everything), MAX_RUMOURS)
+        return [*outputs, *(self._tell(link.peer, everything[i : i + MAX_RUMOURS]) for i in chunks)]
+
+    def _lose(self, peer: str, now_s: float, *, has_left: bool) -> list[Output]:
+        self._heard_s.pop(peer, None)
+        known = self._table.get(peer)
+        if known is None or known.state is State.DEAD:
+            return []
+        state = State.DEAD if has_left else State.SUSPECT
+        return self._learn([replace(known, state=state)], now_s)
+
+    def _listen(self, peer: str, heartbeat: Heartbeat, now_s: float) -> list[Output]:
+        self.touch(peer, now_s)
+        known = self._table.get(peer)
+        direct = []
+        if known is not None and peer in self._heard_s:
+            direct = [replace(known, incarnation=heartbeat.incarnation, state=State.ALIVE)]
+        return self._learn([*direct, *heartbeat.rumours], now_s)
+
+    def _beat(self, now_s: float) -> list[Output]:
+        silent = [p for p, heard_s in self._heard_s.items() if now_s - heard_s > self._timing.silence_s]
+        outputs = [output for peer in silent for output in self.suspect(peer, now_s)]
+        expired = [member for member, deadline_s in self._deadline_s.items() if deadline_s <= now_s]
+        outputs += self._learn([replace(self._table[m], state=State.DEAD) for m in expired], now_s)
+        rumours = self._take_rumours()
+        outputs += [self._tell(peer, rumours) for peer in sorted(self._heard_s)]
+        # The period, which `_learn` may have shortened, starts anew with this beat.
+        return [*(o for o in outputs if isinstance(o, Tell)), SetTimer(HEARTBEAT_TIMER, self._period_s())]
+
+    def _period_s(self) -> float:
+        return HURRY_S if self._retransmits else self._timing.heartbeat_s
+
+    def _take_rumours(self) -> list[Rumour]:
+        # The least often repeated first, so that news overtake what has been said already.
+        chosen = sorted(self._retransmits, key=lambda m: (-self._retransmits[m], m))[:MAX_RUMOURS]
+        for member in chosen:
+            self._retransmits[member] -= 1
+            if self._retransmits[member] <= 0:
+                del self._retransmits[member]
+        return [self._table[member] for member in chosen]
+
+    def _learn(self, claims: list[Rumour], now_s: float) -> list[Output]:
+        news = [claim for claim in claims if self._believe(claim, now_s)]
+        if not news:
+            return []
+        self._rebuild_roster()
+        repeats = RETRANSMIT_MULTIPLIER * ceil(log10(len(self._table) + 1))
+        for claim in news:
+            self._retransmits[claim.member] = repeats
+        return [SetTimer(HEARTBEAT_TIMER, HURRY_S)]
+
+    def _believe(self, claim: Rumour, now_s: float) -> bool:
+        if claim.member == self._me.member:
+            return self._refute(claim)
+        known = self._table.get(claim.member)
+        if known is None and len(self._table) >= MAX_MEMBERS:
+            return False
+        if known is not None:
+            if claim.rank <= known.rank:
+                return False
+            # A claim about a member may know less of it than we do.
+            claim = replace(claim, name=claim.name or known.name, address=claim.address or known.address)
+        self._table[claim.member] = claim
+        if claim.state is State.SUSPECT:
+            self._deadline_s[claim.member] = now_s + self._timing.suspicion_s
+        else:
+            self._deadline_s.pop(claim.member, None)
+        return True
+
+    def _refute(self, claim: Rumour) -> bool:
+        mine = self._table[claim.member]
+        if claim.rank <= mine.rank:
+            return False
+        self._table[claim.member] = replace(mine, incarnation=claim.incarnation + 1)
+        return True
+
+    def _rebuild_roster(self) -> None:
+        alive = sorted(m for m, rumour in self._table.items() if rumour.state is not State.DEAD)
+        if alive != list(self._roster):
+            self._roster = {member: self._table[member].name for member in alive}
+
+    def _tell(self, peer: str, rumours: list[Rumour]) -> Tell:
+        return Tell(peer, Heartbeat(self.incarnation, roster_hash(self._roster), tuple(rumours)))
+
+
+class FixedMembership:
+    """A roster that never changes, for simulations: only links come and go, and nothing is said.
+
+    ``roster`` is one object shared by all nodes.
+    """
+
+    def __init__(self, roster: Mapping[str, str], linked: frozenset[str]) -> None:
+        self._roster = roster
+        self._linked = linked
+
+    @property
+    def roster(self) -> Mapping[str, str]:
+        """All members, this node included: id -> name."""
+        return self._roster
+
+    @property
+    def linked(self) -> frozenset[str]:
+        """Members with a link up to this node."""
+        return self._linked
+
+    def start(self) -> list[Output]:
+        """Nothing to begin."""
+        return []
+
+    def handle(self, event: Input | TimerFired, now_s: float) -> list[Output]:  # noqa: ARG002
+        """Keep the set of links; everything else is of no interest."""
+        match event:
+            case LinkUp(peer):
+                self._linked |= {peer}
+            case LinkDown(peer):
+                self._linked -= {peer}
+            case _:
+                pass
+        return []
+
+    def touch(self, peer: str, now_s: float) -> None:
+        """Of no interest: links are told."""

@@ -33,3 +33,13 @@ class Snapshot:
 
     values: Mapping[str, Scalar | list[Scalar]] = field(default_factory=dict)
     arrays: Mapping[str, Array] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """What survives a crash, as one unit: model, optimiser state, the node's snapshot, finished rounds."""
+
+    model: Model
+    state: Mapping[str, Array]
+    snapshot: Snapshot
+    round: int

@@ -1,0 +1,245 @@
+"""One node, pure: membership + trust gate + roster -> ``View``, and the exchange protocol that lives on it.
+
+Peer and event simulator run the same ``Node``; neither composes anything itself.
+
+Theory of operation.  The driver says ``Started`` once, when the process begins.  The protocol hears of it
+later, behind the start barrier: a fresh node waits until the roster has ``min_members`` and its neighbours of
+the first round are linked, or ``settle_s`` more have passed since the roster was large enough; a restored
+node has been through the barrier once and waits only until the members it knew are there again, at most
+``settle_s`` once anybody is.  Messages that arrive earlier are held (``MAX_HELD``) and handed over
+in order.  A message from a sender that is not accepted at that moment never reaches the protocol, and no
+model leaves for a peer that may not have it.
+"""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from typing import Protocol, TypeAlias
+
+from p2pfl.events import (
+    Effect,
+    Event,
+    PeersChanged,
+    Received,
+    Send,
+    SetTimer,
+    Started,
+    TimerFired,
+    Trained,
+    View,
+)
+from p2pfl.membership import HEARTBEAT_TIMER, Heard, LinkDown, LinkUp, Tell, roster_hash
+from p2pfl.membership import Input as MembershipInput
+from p2pfl.membership import Output as MembershipOutput
+from p2pfl.model import Array, Scalar, Snapshot
+from p2pfl.protocols.protocol import ExchangeProtocol
+from p2pfl.roster import WiringFactory
+from p2pfl.trust import Trust
+
+MAX_HELD = 64  # messages kept for the protocol while the start barrier is closed
+SETTLE_TIMER = "node.settle"
+SETTLE_S = 3.0
+
+NodeEffect: TypeAlias = Effect | Tell
+
+
+class Roster(Protocol):
+    """What a node asks of its membership; ``Membership`` in the field, ``FixedMembership`` in simulations."""
+
+    @property
+    def roster(self) -> Mapping[str, str]:
+        """Live members: id -> name; a new object whenever the ids change."""
+        ...
+
+    @property
+    def linked(self) -> frozenset[str]:
+        """Members with a link up to this node."""
+        ...
+
+    def start(self) -> list[MembershipOutput]:
+        """Begin."""
+        ...
+
+    def handle(self, event: MembershipInput | TimerFired, now_s: float) -> list[MembershipOutput]:
+        """React to a link, a heartbeat, or the heartbeat timer."""
+        ...
+
+    def touch(self, peer: str, now_s: float) -> None:
+        """Something has arrived from a linked peer."""
+        ...
+
+
+class Node:
+    """Feeds one exchange protocol with what membership, trust and graph let through."""
+
+    def __init__(
+        self,
+        me: str,
+        *,
+        protocol: ExchangeProtocol,
+        membership: Roster,
+        wiring: WiringFactory,
+        trust: Trust | None = None,
+        min_members: int = 2,
+        settle_s: float = SETTLE_S,
+    ) -> None:
+        self._me = me
+        self._protocol = protocol
+        self._membership = membership
+        self._wiring = wiring
+        self._trust = trust or Trust()
+        self._barrier = _Barrier(min_members, settle_s)
+        self._view: View | None = None
+        self._roster: Mapping[str, str] | None = None
+        self.refused: Counter[str] = Counter()  # why -> messages that the gates stopped
+
+    @property
+    def view(self) -> View | None:
+        """Who takes part and the graph over them; None before the first ``Started``."""
+        return self._view
+
+    @property
+    def is_running(self) -> bool:
+        """Has the protocol been started?"""
+        return self._barrier.is_open
+
+    @property
+    def roster_hash(self) -> bytes:
+        """Short hash of the members this node believes in."""
+        return roster_hash(self._membership.roster)
+
+    def handle(self, event: Event | MembershipInput, now_s: float) -> list[NodeEffect]:
+        """React to one event of the driver; see ``p2pfl.events`` and ``p2pfl.membership``."""
+        match event:
+            case Received():
+                return self._receive(event, now_s)
+            case Trained():
+                return self._send_out(self._protocol.handle(event, now_s))
+            case TimerFired(name):
+                return self._fire(name, event, now_s)
+            case LinkUp() | LinkDown() | Heard():
+                return [*self._membership.handle(event, now_s), *self._look_around(now_s)]
+            case Started():
+                return [*self._membership.start(), *self._look_around(now_s)]
+            case PeersChanged():
+                raise TypeError("a node makes its own PeersChanged")
+
+    def snapshot(self) -> Snapshot:
+        """The protocol's snapshot with the members known to this node."""
+        inner = self._protocol.snapshot()
+        values: dict[str, Scalar | list[Scalar]] = {f"protocol.{k}": v for k, v in inner.values.items()}
+        values["node.members"] = list(self._membership.roster)
+        arrays: dict[str, Array] = {f"protocol.{k}": a for k, a in inner.arrays.items()}
+        return Snapshot(values, arrays)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take up a snapshot before ``Started``: the start barrier is the restored node's."""
+        prefix = "protocol."
+        self._protocol.restore(
+            Snapshot(
+                {k.removeprefix(prefix): v for k, v in snapshot.values.items() if k.startswith(prefix)},
+                {k.removeprefix(prefix): a for k, a in snapshot.arrays.items() if k.startswith(prefix)},
+            )
+        )
+        members = snapshot.values.get("node.members", [])
+        self._barrier.expect(frozenset(str(m) for m in members) if isinstance(members, list) else frozenset())
+
+    def _receive(self, event: Received, now_s: float) -> list[NodeEffect]:
+        self._membership.touch(event.sender, now_s)
+        if not self._trust.accepts(event.sender):
+            self.refused["not_trusted"] += 1
+            return []
+        if not self._barrier.is_open:
+            self._barrier.held.append(event)
+            return []
+        return self._send_out(self._protocol.handle(event, now_s))
+
+    def _fire(self, name: str, event: TimerFired, now_s: float) -> list[NodeEffect]:
+        if name == HEARTBEAT_TIMER:
+            return [*self._membership.handle(event, now_s), *self._look_around(now_s)]
+        if name == SETTLE_TIMER:
+            self._barrier.has_settled = True
+            return self._look_around(now_s)
+        return self._send_out(self._protocol.handle(event, now_s))
+
+    def _look_around(self, now_s: float) -> list[NodeEffect]:
+        """Tell the protocol if the view has changed, and open the start barrier when it may open."""
+        view = self._observe()
+        has_changed = view is not self._view
+        self._view = view
+        if self._barrier.is_open:
+            if not has_changed:
+                return []
+            return self._send_out(self._protocol.handle(PeersChanged(view), now_s))
+        if not self._barrier.may_open(view):
+            return self._barrier.wait(view)
+        self._barrier.is_open = True
+        events: list[Event] = [PeersChanged(view), Started(), *self._barrier.held]
+        self._barrier.held.clear()
+        return [e for event in events for e in self._send_out(self._protocol.handle(event, now_s))]
+
+    def _observe(self) -> View:
+        roster, linked = self._membership.roster, self._membership.linked
+        if self._view is not None and roster is self._roster:
+            if linked == self._view.live:
+                return self._view
+            wiring, accepted = self._view.wiring, self._view.accepted
+            return View(self._me, self._view.members, linked, accepted, wiring)
+        graph = self._wiring(roster)
+        self._roster = roster
+        return View(self._me, graph.members, linked, self._trust.accepted(graph.everyone), graph)
+
+    def _send_out(self, effects: list[Effect]) -> list[NodeEffect]:
+        if self._trust.share_with is None:
+            return list(effects)
+        return [effect for effect in effects if self._may_leave(effect)]
+
+    def _may_leave(self, effect: Effect) -> bool:
+        match effect:
+            case Send(to, message) if message.model is not None or message.body:
+                if self._trust.shares_with(to):
+                    return True
+                self.refused["not_shared"] += 1
+                return False
+            case _:
+                return True
+
+
+class _Barrier:
+    """Closed until enough members are there to begin, or to go on."""
+
+    def __init__(self, min_members: int, settle_s: float) -> None:
+        self._min_members = min_members
+        self._settle_s = settle_s
+        self._expected: frozenset[str] | None = None
+        self._is_waiting = False
+        self.has_settled = False
+        self.is_open = False
+        self.held: deque[Received] = deque(maxlen=MAX_HELD)
+
+    def expect(self, members: frozenset[str]) -> None:
+        """The node was restored: wait for these members instead of ``min_members``."""
+        self._expected = members
+
+    def may_open(self, view: View) -> bool:
+        """Are the awaited there, or has waiting for the last of them lasted long enough?"""
+        if not self._has_company(view):
+            return False
+        return self.has_settled or self._is_complete(view)
+
+    def wait(self, view: View) -> list[NodeEffect]:
+        """Begin the settling time once there is company."""
+        if self._is_waiting or not self._has_company(view):
+            return []
+        self._is_waiting = True
+        return [SetTimer(SETTLE_TIMER, self._settle_s)]
+
+    def _has_company(self, view: View) -> bool:
+        least = self._min_members if self._expected is None else min(self._min_members, 2)
+        return len(view.members) >= least
+
+    def _is_complete(self, view: View) -> bool:
+        if self._expected is not None and not self._expected.issubset(view.members):
+            return False
+        neighbourhood = view.neighbourhood(0)
+        neighbours = {*neighbourhood.send_to, *neighbourhood.receive_weights}
+        return neighbours <= view.live

@@ -1,0 +1,121 @@
+"""From members and mixing weights to neighbourhoods: who sends to whom, with what weight.
+
+The roster is the sorted list of live members.  A graph is a pure function of it, so that equal rosters
+give equal graphs without a message.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from p2pfl.errors import ConfigError
+from p2pfl.events import Neighbourhood
+
+KEPT_ROUNDS = 4  # rounds of a time-varying graph whose weights are kept
+
+_NOBODY = Neighbourhood((), {}, 1.0)
+
+
+class CoordinateWeights(Protocol):
+    """Mixing weights as three arrays of equal length (scipy's COO)."""
+
+    row: NDArray[np.integer]
+    col: NDArray[np.integer]
+    data: NDArray[np.float64]
+
+
+class SparseWeights(Protocol):
+    """Sparse mixing weights, such as scipy's CSR."""
+
+    def tocoo(self) -> CoordinateWeights:
+        """The same weights as coordinates."""
+        ...
+
+
+class Schedule(Protocol):
+    """Mixing weights per round: W[i, j] is what node i gives to the message from node j."""
+
+    def weights(self, round: int) -> NDArray[np.float64] | SparseWeights:
+        """W [N, N] in the order of the members, dense or sparse."""
+        ...
+
+
+def _coordinates(
+    weights: NDArray[np.float64] | SparseWeights,
+) -> tuple[NDArray[np.integer], NDArray[np.integer], NDArray[np.float64]]:
+    if isinstance(weights, np.ndarray):
+        row, column = np.nonzero(weights)
+        return row, column, weights[row, column]
+    coordinates = weights.tocoo()
+    return coordinates.row, coordinates.col, coordinates.data
+
+
+class _Mixing:
+    """The weights of one round, sorted for look-up by receiver and by sender."""
+
+    def __init__(self, weights: NDArray[np.float64] | SparseWeights, count: int) -> None:
+        row, column, data = _coordinates(weights)
+        by_row = np.lexsort((column, row))
+        by_column = np.lexsort((row, column))
+        self.senders = column[by_row]
+        self.given = data[by_row]
+        self.row_start = np.searchsorted(row[by_row], np.arange(count + 1))
+        self.receivers = row[by_column]
+        self.column_start = np.searchsorted(column[by_column], np.arange(count + 1))
+        self.neighbourhoods: dict[str, Neighbourhood] = {}
+
+
+class GraphWiring:
+    """The graph over a fixed set of members, as neighbourhoods; shared by all nodes of a simulation.
+
+    ``members`` stand in the order of the rows of the schedule's weights.  An entry W[i, j] != 0 with
+    i != j is an edge j -> i.
+    """
+
+    def __init__(self, members: Sequence[str], schedule: Schedule) -> None:
+        self.members = tuple(members)
+        self.everyone = frozenset(members)
+        self._schedule = schedule
+        self._index = {member: i for i, member in enumerate(self.members)}
+        self._weights: dict[int, NDArray[np.float64] | SparseWeights] = {}
+        self._mixing: dict[int, _Mixing] = {}
+        if len(self._index) != len(self.members):
+            raise ConfigError("a member stands twice in the graph")
+
+    def neighbourhood(self, round: int, of: str) -> Neighbourhood:
+        """Whom ``of`` sends to and what it gives to each message it receives in ``round``."""
+        if of not in self._index:
+            return _NOBODY
+        mixing = self._mixing.get(round)
+        if mixing is None:
+            mixing = self._mix(round)
+        found = mixing.neighbourhoods.get(of)
+        if found is None:
+            found = mixing.neighbourhoods[of] = self._build(mixing, self._index[of])
+        return found
+
+    def _mix(self, round: int) -> _Mixing:
+        weights = self._schedule.weights(round)
+        # A constant schedule returns the same object every round: its work is done once.
+        same = (kept for kept, known in self._weights.items() if known is weights)
+        kept_round = next(same, None)
+        mixing = _Mixing(weights, len(self.members)) if kept_round is None else self._mixing[kept_round]
+        self._weights[round], self._mixing[round] = weights, mixing
+        while len(self._mixing) > KEPT_ROUNDS:
+            oldest = next(iter(self._mixing))
+            del self._mixing[oldest], self._weights[oldest]
+        return mixing
+
+    def _build(self, mixing: _Mixing, i: int) -> Neighbourhood:
+        row = slice(mixing.row_start[i], mixing.row_start[i + 1])
+        weights = dict(zip(mixing.senders[row].tolist(), mixing.given[row].tolist(), strict=True))
+        self_weight = weights.pop(i, 0.0)
+        column = slice(mixing.column_start[i], mixing.column_start[i + 1])
+        send_to = tuple(self.members[k] for k in mixing.receivers[column].tolist() if k != i)
+        return Neighbourhood(send_to, {self.members[j]: w for j, w in weights.items()}, self_weight)
+
+
+# Roster (member id -> the name it gave itself) to wiring.  One factory may serve many nodes and cache.
+WiringFactory: TypeAlias = Callable[[Mapping[str, str]], GraphWiring]
