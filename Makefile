@@ -40,7 +40,7 @@ test-slow: $(READY)
 
 # Everything there is, with many more examples of every property.
 test-nightly: $(READY)
-	HYPOTHESIS_PROFILE=nightly $(BIN)/pytest
+	$(BIN)/pytest --hypothesis-profile=nightly --timeout=600
 
 bench: $(READY)
 	$(BIN)/python -m simulations.benchmarks wire
