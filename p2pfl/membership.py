@@ -3,9 +3,10 @@
 Theory of operation.  A node hears directly from the peers it has a link with, and hears of all others
 through rumours that ride on heartbeats.  What is known of a member is a pair (incarnation, state); of two
 claims the higher incarnation wins, and within one incarnation ``dead`` beats ``suspect`` beats ``alive``.
-A peer whose link breaks, or that stays silent for ``silence_s``, is *suspected*; unless somebody refutes
-the suspicion within ``suspicion_s`` it is *dead* and leaves the roster everywhere.  Only the member itself
-raises its incarnation: when it hears that it is suspected or dead, and at each start.  A rumour is repeated
+A peer whose link breaks, that cannot be dialled, or that stays silent for ``silence_s`` is *suspected*;
+unless somebody refutes the suspicion within ``suspicion_s`` it is *dead* and leaves the roster everywhere.
+Only the member itself raises its incarnation: when it hears that it is suspected or dead, and at each
+start.  A rumour is repeated
 ``RETRANSMIT_MULTIPLIER * ceil(log10(n + 1))`` times to each linked peer's stream of heartbeats; a new link is
 told the whole table.  Lost, repeated and reordered heartbeats are harmless, since merging claims is
 commutative and idempotent.  A good-bye is a claim of death by the member itself, at its own incarnation.
@@ -93,6 +94,13 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreachable:
+    """A member could not be dialled at any address."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """Send a heartbeat to a linked peer; best effort."""
 
@@ -100,7 +108,7 @@ class Tell:
     heartbeat: Heartbeat
 
 
-Input: TypeAlias = LinkUp | LinkDown | Heard
+Input: TypeAlias = LinkUp | LinkDown | Heard | Unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,18 +175,13 @@ class Membership:
                 return self._welcome(event, now_s)
             case LinkDown(peer, left):
                 return self._lose(peer, now_s, has_left=left)
+            case Unreachable(peer):
+                return self._suspect(peer, now_s)
 
     def touch(self, peer: str, now_s: float) -> None:
         """Anything that arrives from a linked peer shows that it is alive."""
         if peer in self._heard_s:
             self._heard_s[peer] = now_s
-
-    def suspect(self, peer: str, now_s: float) -> list[Output]:
-        """A peer cannot be reached: ask the others through a rumour, which it can refute."""
-        known = self._table.get(peer)
-        if known is None or known.state is not State.ALIVE:
-            return []
-        return self._learn([replace(known, state=State.SUSPECT)], now_s)
 
     def _welcome(self, link: LinkUp, now_s: float) -> list[Output]:
         if link.peer not in self._table and len(self._table) >= MAX_MEMBERS:
@@ -206,9 +209,16 @@ class Membership:
             direct = [replace(known, incarnation=heartbeat.incarnation, state=State.ALIVE)]
         return self._learn([*direct, *heartbeat.rumours], now_s)
 
+    def _suspect(self, peer: str, now_s: float) -> list[Output]:
+        # The others are asked through a rumour, which the suspect can refute.
+        known = self._table.get(peer)
+        if known is None or known.state is not State.ALIVE or peer == self._me.member:
+            return []
+        return self._learn([replace(known, state=State.SUSPECT)], now_s)
+
     def _beat(self, now_s: float) -> list[Output]:
         silent = [p for p, heard_s in self._heard_s.items() if now_s - heard_s > self._timing.silence_s]
-        outputs = [output for peer in silent for output in self.suspect(peer, now_s)]
+        outputs = [output for peer in silent for output in self._suspect(peer, now_s)]
         expired = [member for member, deadline_s in self._deadline_s.items() if deadline_s <= now_s]
         outputs += self._learn([replace(self._table[m], state=State.DEAD) for m in expired], now_s)
         rumours = self._take_rumours()

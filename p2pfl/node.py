@@ -27,7 +27,7 @@ from p2pfl.events import (
     Trained,
     View,
 )
-from p2pfl.membership import HEARTBEAT_TIMER, Heard, LinkDown, LinkUp, Tell, roster_hash
+from p2pfl.membership import HEARTBEAT_TIMER, Heard, LinkDown, LinkUp, Tell, Unreachable, roster_hash
 from p2pfl.membership import Input as MembershipInput
 from p2pfl.membership import Output as MembershipOutput
 from p2pfl.model import Array, Scalar, Snapshot
@@ -116,7 +116,7 @@ class Node:
                 return self._send_out(self._protocol.handle(event, now_s))
             case TimerFired(name):
                 return self._fire(name, event, now_s)
-            case LinkUp() | LinkDown() | Heard():
+            case LinkUp() | LinkDown() | Heard() | Unreachable():
                 return [*self._membership.handle(event, now_s), *self._look_around(now_s)]
             case Started():
                 return [*self._membership.start(), *self._look_around(now_s)]

@@ -1,0 +1,255 @@
+"""Links to peers, for every transport: whom to dial, when to try again, which of two links to keep.
+
+A peer is dialled when discovery hints at it and nothing is known of it yet, and again whenever it is
+*wanted* (a member this node must reach) and not linked.  Attempts back off from 1 s to 30 s, times a random
+0.5 to 1; a new address ends the wait.  Two nodes that know of each other would dial at once: the one with
+the larger id gives the other ``YIELD_S``.  When there are two links to one process all the same, both sides
+keep the one that the smaller id dialled; the other carries no new packets and is closed once what it held
+has had ``RETIRE_S`` to arrive.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from p2pfl.discovery.discovery import Hint
+from p2pfl.errors import RemoteError, TransportError
+from p2pfl.transports.transport import Link, Transport
+from p2pfl.wire.packets import Goodbye, Greeting, Packet
+
+MAX_PEERS = 256  # hinted at and not yet members
+MAX_ADDRESSES = 4  # per peer, the newest kept
+FIRST_RETRY_S = 1.0
+LAST_RETRY_S = 30.0
+YIELD_S = 1.5
+RETIRE_S = 5.0
+HOPELESS_CODES = frozenset({"wrong_plan", "wrong_network"})  # trying again soon would not help
+
+
+class LinksOwner(Protocol):
+    """What the owner is told: about peers, not about connections."""
+
+    def peer_up(self, peer: Greeting) -> None:
+        """A first link to this process of the peer is up."""
+        ...
+
+    def peer_down(self, peer: Greeting, *, left: bool, reason: str) -> None:
+        """The last link is gone; ``left`` when the peer said good-bye."""
+        ...
+
+    def peer_failed(self, peer: str, address: str, error: TransportError | RemoteError) -> None:
+        """No address of a peer answered, here the last; ``peer`` is "" while its id is not known."""
+        ...
+
+    def packet_arrived(self, peer: str, packet: Packet) -> None:
+        """A packet from a linked peer."""
+        ...
+
+
+@dataclass(slots=True)
+class _Target:
+    """One peer, or one address whose peer is not known yet, and the attempts to reach it."""
+
+    id: str
+    addresses: list[str] = field(default_factory=list)
+    attempts: asyncio.Task[None] | None = None
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Links:
+    """Keeps at most one link in use per peer, and tries to have one to each peer that is wanted."""
+
+    def __init__(
+        self,
+        me: str,
+        transport: Transport,
+        owner: LinksOwner,
+        *,
+        rng: np.random.Generator,
+    ) -> None:
+        self._me = me
+        self._transport = transport
+        self._owner = owner
+        self._rng = rng
+        self._links: dict[str, tuple[Link, bool]] = {}  # peer -> the link in use, and did we dial it
+        self._left: dict[str, str] = {}  # peer -> the code of its good-bye
+        self._targets: dict[str, _Target] = {}  # by id, or by address while the id is unknown
+        self._wanted: frozenset[str] = frozenset()
+        self._known: frozenset[str] = frozenset()
+        self._is_closing = False
+
+    async def open(self, greeting: Callable[[], Greeting]) -> str:
+        """Listen; returns the address to announce."""
+        return await self._transport.listen(greeting, self)
+
+    async def close(self) -> None:
+        """Say good-bye to everybody and stop every attempt."""
+        self._is_closing = True
+        attempts = [t.attempts for t in self._targets.values() if t.attempts is not None]
+        for attempt in attempts:
+            attempt.cancel()
+        await asyncio.gather(*attempts, return_exceptions=True)
+        for link, _ in list(self._links.values()):
+            link.close("leaving", "the node stops")
+        await self._transport.close()
+
+    @property
+    def linked(self) -> Mapping[str, Greeting]:
+        """Peers with a link in use, and what they said of themselves."""
+        return {peer: link.peer for peer, (link, _) in self._links.items()}
+
+    def send(self, to: str, packet: Packet, replaces: str = "") -> bool:
+        """Queue a packet on the link in use; False when there is none."""
+        found = self._links.get(to)
+        if found is None:
+            return False
+        found[0].send(packet, replaces)
+        return True
+
+    def hint(self, hint: Hint) -> None:
+        """Discovery has found, or lost, an address."""
+        key = hint.id or hint.address
+        if hint.gone:
+            self._forget(key, hint.address)
+        elif hint.id != self._me and (key in self._targets or len(self._targets) < MAX_PEERS):
+            self._aim(key, hint.id, hint.address)
+
+    def want(self, wanted: Mapping[str, str], known: frozenset[str]) -> None:
+        """Keep links to these members (id -> address, "" if unknown); the other ``known`` ones are let be."""
+        self._wanted, self._known = frozenset(wanted), known
+        for peer, address in wanted.items():
+            if peer not in self._links:
+                self._aim(peer, peer, address)
+
+    def link_up(self, link: Link, *, dialled: bool) -> None:
+        """A transport has a new link: use it, or retire it, or let it replace the one in use."""
+        peer = link.peer.id
+        old = self._links.get(peer)
+        self._learn_address(link.peer)
+        if old is None:
+            self._links[peer] = (link, dialled)
+            self._left.pop(peer, None)
+            self._owner.peer_up(link.peer)
+            return
+        old_link, old_dialled = old
+        is_same_process = old_link.peer.boot == link.peer.boot
+        if is_same_process and dialled != old_dialled and old_dialled == (self._me < peer):
+            self._retire(link)
+            return
+        self._links[peer] = (link, dialled)
+        self._retire(old_link)
+        if not is_same_process:
+            self._owner.peer_down(old_link.peer, left=False, reason="restarted")
+            self._owner.peer_up(link.peer)
+
+    def packet_received(self, link: Link, packet: Packet) -> None:
+        """Hand a packet on; a good-bye is remembered until the link goes down."""
+        if isinstance(packet, Goodbye):
+            self._left[link.peer.id] = packet.code
+            return
+        self._owner.packet_arrived(link.peer.id, packet)
+
+    def link_down(self, link: Link, reason: str) -> None:
+        """A connection is gone; the peer is, if it was the one in use."""
+        peer = link.peer.id
+        found = self._links.get(peer)
+        if found is None or found[0] is not link:
+            return
+        del self._links[peer]
+        code = self._left.pop(peer, "")
+        self._owner.peer_down(link.peer, left=code == "leaving", reason=code or reason)
+        if not self._is_closing and peer in self._targets:
+            self._wake(self._targets[peer])
+
+    def _retire(self, link: Link) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(RETIRE_S, link.close, "duplicate", "another link is in use")
+
+    def _learn_address(self, peer: Greeting) -> None:
+        if peer.address and (peer.id in self._targets or len(self._targets) < MAX_PEERS):
+            self._note(self._targets.setdefault(peer.id, _Target(peer.id)), peer.address)
+        # An address that was dialled without knowing whom has got its answer.
+        unnamed = self._targets.get(peer.address)
+        if unnamed is not None and not unnamed.id:
+            self._drop(peer.address)
+
+    def _aim(self, key: str, peer: str, address: str) -> None:
+        target = self._targets.setdefault(key, _Target(peer))
+        if address:
+            self._note(target, address)
+        self._wake(target)
+
+    def _note(self, target: _Target, address: str) -> None:
+        if address not in target.addresses:
+            target.addresses = [address, *target.addresses][:MAX_ADDRESSES]
+            target.news.set()
+
+    def _wake(self, target: _Target) -> None:
+        if self._is_closing:
+            return
+        if target.attempts is None or target.attempts.done():
+            target.attempts = asyncio.get_running_loop().create_task(self._pursue(target))
+
+    def _forget(self, key: str, address: str) -> None:
+        target = self._targets.get(key)
+        if target is None or key in self._wanted or key in self._links:
+            return
+        target.addresses = [a for a in target.addresses if a != address]
+        if not target.addresses:
+            self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        target = self._targets.pop(key, None)
+        if (
+            target is not None
+            and target.attempts is not None
+            and target.attempts is not asyncio.current_task()
+        ):
+            target.attempts.cancel()
+
+    def _is_needed(self, target: _Target) -> bool:
+        if not target.id:
+            return True
+        if target.id in self._links:
+            return False
+        return target.id in self._wanted or target.id not in self._known
+
+    async def _pursue(self, target: _Target) -> None:
+        """Try the addresses of one target until it is linked or no longer needed."""
+        if target.id and self._me > target.id:
+            await asyncio.sleep(YIELD_S)
+        delay_s = FIRST_RETRY_S
+        while target.addresses and self._is_needed(target):
+            target.news.clear()
+            error = await self._try_all(target)
+            if error is None:
+                return
+            self._owner.peer_failed(target.id, target.addresses[-1] if target.addresses else "", error)
+            if isinstance(error, RemoteError) and error.code in HOPELESS_CODES:
+                delay_s = LAST_RETRY_S
+            await self._pause(target, delay_s * self._rng.uniform(0.5, 1.0))
+            delay_s = min(2 * delay_s, LAST_RETRY_S)
+
+    async def _pause(self, target: _Target, delay_s: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(target.news.wait(), delay_s)
+
+    async def _try_all(self, target: _Target) -> TransportError | RemoteError | None:
+        """None when one address has answered, else the last error."""
+        last: TransportError | RemoteError | None = None
+        for address in list(target.addresses):
+            try:
+                await self._transport.dial(address)
+            except (TransportError, RemoteError) as error:
+                last = error
+                if isinstance(error, RemoteError) and error.code == "own_id":
+                    target.addresses.remove(address)
+                continue
+            if not target.id:
+                self._drop(address)
+            return None
+        return last
