@@ -151,6 +151,11 @@ class Membership:
         return frozenset(self._heard_s)
 
     @property
+    def me(self) -> str:
+        """This node's id."""
+        return self._me.member
+
+    @property
     def incarnation(self) -> int:
         """This node's own incarnation; rises when it has to refute a rumour about itself."""
         return self._table[self._me.member].incarnation

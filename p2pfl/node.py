@@ -86,7 +86,7 @@ class Node:
         self._protocol = protocol
         self._membership = membership
         self._wiring = wiring
-        self._trust = trust or Trust()
+        self.trust = trust or Trust()
         self._barrier = _Barrier(min_members, settle_s)
         self._view: View | None = None
         self._roster: Mapping[str, str] | None = None
@@ -145,7 +145,7 @@ class Node:
 
     def _receive(self, event: Received, now_s: float) -> list[NodeEffect]:
         self._membership.touch(event.sender, now_s)
-        if not self._trust.accepts(event.sender):
+        if not self.trust.accepts(event.sender):
             self.refused["not_trusted"] += 1
             return []
         if not self._barrier.is_open:
@@ -186,17 +186,17 @@ class Node:
             return View(self._me, self._view.members, linked, accepted, wiring)
         graph = self._wiring(roster)
         self._roster = roster
-        return View(self._me, graph.members, linked, self._trust.accepted(graph.everyone), graph)
+        return View(self._me, graph.members, linked, self.trust.accepted(graph.everyone), graph)
 
     def _send_out(self, effects: list[Effect]) -> list[NodeEffect]:
-        if self._trust.share_with is None:
+        if self.trust.share_with is None:
             return list(effects)
         return [effect for effect in effects if self._may_leave(effect)]
 
     def _may_leave(self, effect: Effect) -> bool:
         match effect:
             case Send(to, message) if message.model is not None or message.body:
-                if self._trust.shares_with(to):
+                if self.trust.shares_with(to):
                     return True
                 self.refused["not_shared"] += 1
                 return False

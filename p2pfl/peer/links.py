@@ -18,6 +18,7 @@ import numpy as np
 
 from p2pfl.discovery.discovery import Hint
 from p2pfl.errors import RemoteError, TransportError
+from p2pfl.peer.tasks import Tasks
 from p2pfl.transports.transport import Link, Transport
 from p2pfl.wire.packets import Goodbye, Greeting, Packet
 
@@ -81,6 +82,7 @@ class Links:
         self._wanted: frozenset[str] = frozenset()
         self._known: frozenset[str] = frozenset()
         self._is_closing = False
+        self._tasks = Tasks()
 
     async def open(self, greeting: Callable[[], Greeting]) -> str:
         """Listen; returns the address to announce."""
@@ -89,10 +91,7 @@ class Links:
     async def close(self) -> None:
         """Say good-bye to everybody and stop every attempt."""
         self._is_closing = True
-        attempts = [t.attempts for t in self._targets.values() if t.attempts is not None]
-        for attempt in attempts:
-            attempt.cancel()
-        await asyncio.gather(*attempts, return_exceptions=True)
+        await self._tasks.cancel()
         for link, _ in list(self._links.values()):
             link.close("leaving", "the node stops")
         await self._transport.close()
@@ -192,7 +191,7 @@ class Links:
         if self._is_closing:
             return
         if target.attempts is None or target.attempts.done():
-            target.attempts = asyncio.get_running_loop().create_task(self._pursue(target))
+            target.attempts = self._tasks.begin(self._pursue(target))
 
     def _forget(self, key: str, address: str) -> None:
         target = self._targets.get(key)

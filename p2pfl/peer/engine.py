@@ -1,0 +1,79 @@
+"""Feeds a node one event at a time, in the event loop or, for large models, in a worker thread."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeAlias
+
+from p2pfl.events import Event
+from p2pfl.membership import Input as MembershipInput
+from p2pfl.node import Node, NodeEffect
+from p2pfl.peer.tasks import Tasks
+
+Input: TypeAlias = Event | MembershipInput
+
+
+class Engine:
+    """Handles events strictly in order; the effects of one are carried out before the next is handled."""
+
+    def __init__(
+        self,
+        node: Node,
+        carry_out: Callable[[NodeEffect], None],
+        settled: Callable[[], None],
+        *,
+        is_offloaded: bool,
+    ) -> None:
+        self._node = node
+        self._carry_out = carry_out
+        self._settled = settled
+        self._events: deque[Input] = deque()
+        self._worker = ThreadPoolExecutor(1, "node") if is_offloaded else None
+        self._tasks = Tasks()
+        self._is_busy = False
+        self._is_closed = False
+
+    def put(self, event: Input) -> None:
+        """Handle an event now, or after those that came before it."""
+        if self._is_closed:
+            return
+        self._events.append(event)
+        if self._is_busy:
+            return
+        self._is_busy = True
+        if self._worker is None:
+            self._handle_all()
+        else:
+            self._tasks.begin(self._handle_in(self._worker))
+
+    async def close(self) -> None:
+        """Handle nothing more."""
+        self._is_closed = True
+        self._events.clear()
+        await self._tasks.cancel()
+        if self._worker is not None:
+            # An event under way is finished, so that the node's state is whole.
+            await asyncio.get_running_loop().run_in_executor(None, self._worker.shutdown)
+
+    def _handle_all(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._events:
+                self._finish(self._node.handle(self._events.popleft(), loop.time()))
+        finally:
+            self._is_busy = False
+
+    async def _handle_in(self, worker: ThreadPoolExecutor) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._events:
+                event = self._events.popleft()
+                self._finish(await loop.run_in_executor(worker, self._node.handle, event, loop.time()))
+        finally:
+            self._is_busy = False
+
+    def _finish(self, effects: list[NodeEffect]) -> None:
+        for effect in effects:
+            self._carry_out(effect)
+        self._settled()

@@ -1,0 +1,73 @@
+"""Messages that leave behind a checkpoint: after a ``Store``, a later ``Send`` waits for the disk."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import TypeAlias
+
+from p2pfl.errors import StateError
+from p2pfl.events import Send
+from p2pfl.model import Checkpoint
+from p2pfl.peer.tasks import Tasks
+
+MAX_WAITING = 1024  # sends behind one checkpoint; the oldest is dropped, since sending is best effort
+
+Store: TypeAlias = Callable[[Checkpoint], None]
+
+
+class Outgoing:
+    """Keeps sends and checkpoints in their order; writes in a thread.
+
+    A disk that fails degrades the node, it does not stop it: ``degraded`` is told the error, and None once a
+    checkpoint succeeds again.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Send], None],
+        store: Store,
+        degraded: Callable[[StateError | None], None],
+    ) -> None:
+        self._send = send
+        self._store = store
+        self._degraded = degraded
+        self._waiting: deque[Send | Checkpoint] = deque()
+        self._writer: asyncio.Task[None] | None = None
+        self._tasks = Tasks()
+        self._is_degraded = False
+
+    def put(self, item: Send | Checkpoint) -> None:
+        """Send now if nothing is being stored, else in turn."""
+        if isinstance(item, Send) and self._writer is None:
+            self._send(item)
+            return
+        if len(self._waiting) >= MAX_WAITING:
+            self._waiting.popleft()
+        self._waiting.append(item)
+        if self._writer is None:
+            self._writer = self._tasks.begin(self._write())
+
+    async def flush(self) -> None:
+        """Return when everything put so far is on disk and sent."""
+        if self._writer is not None:
+            await self._writer
+
+    async def _write(self) -> None:
+        while self._waiting:
+            item = self._waiting.popleft()
+            if isinstance(item, Send):
+                self._send(item)
+            elif not (self._waiting and isinstance(self._waiting[0], Checkpoint)):  # else a newer one follows
+                await self._save(item)
+        self._writer = None
+
+    async def _save(self, checkpoint: Checkpoint) -> None:
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._store, checkpoint)
+        except StateError as error:
+            self._is_degraded = True
+            self._degraded(error)
+            return
+        if self._is_degraded:
+            self._is_degraded = False
+            self._degraded(None)

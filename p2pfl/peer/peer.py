@@ -1,0 +1,340 @@
+"""The asyncio driver of one node: carries out what ``p2pfl.node.Node`` decides.
+
+Events are handled one after the other, and effects are carried out in the order in which they come, with
+one exception that the vocabulary asks for: after a ``Store`` every later ``Send`` waits until the snapshot is
+on disk.  Training and evaluation run in a worker thread; so does the node's own arithmetic once models are
+large enough for a merge to stall the loop.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import sha256
+from typing import TypeAlias, assert_never
+
+import numpy as np
+
+from p2pfl.discovery.discovery import Announcement, Discovery
+from p2pfl.errors import RemoteError, StateError, TransportError
+from p2pfl.events import (
+    Adopt,
+    Finish,
+    Received,
+    Send,
+    SetTimer,
+    Started,
+    Store,
+    TimerFired,
+    Train,
+    Trained,
+    View,
+)
+from p2pfl.learning.learner import Evaluation, Learner, TrainingState
+from p2pfl.membership import Heard, Heartbeat, LinkDown, LinkUp, Membership, Tell, Unreachable
+from p2pfl.model import Checkpoint, Model
+from p2pfl.node import Node, NodeEffect
+from p2pfl.peer.engine import Engine
+from p2pfl.peer.links import Links
+from p2pfl.peer.outgoing import Outgoing
+from p2pfl.peer.status import PeerRow, PeerStatus, Tally, peer_rows
+from p2pfl.peer.workshop import Workshop
+from p2pfl.transports.transport import Transport
+from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
+
+FULL_LINKING = 16  # members up to which every pair is linked; beyond, neighbours and SPARE_LINKS more
+SPARE_LINKS = 4
+OFFLOAD_PARAMETERS = 1_000_000  # from here on the node's arithmetic leaves the event loop's thread
+
+Report: TypeAlias = Callable[[str, Mapping[str, object]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerOptions:
+    """How a peer drives its node."""
+
+    evaluate_every: int = 1  # rounds between evaluations; 0 = never
+    state: TrainingState | None = None  # the learner's, from a checkpoint
+    round: int = 0  # finished rounds, from a checkpoint
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surroundings:
+    """What a peer is connected to: the transport, discoveries, the disk, and whoever listens to reports."""
+
+    transport: Transport
+    discoveries: Sequence[Discovery]
+    store: Callable[[Checkpoint], None]  # blocks; raises StateError
+    report: Report  # a dotted event name and its facts
+
+
+class Peer:
+    """Runs one ``Node`` on real links until it is stopped."""
+
+    def __init__(
+        self,
+        node: Node,
+        membership: Membership,
+        learner: Learner,
+        *,
+        greeting: Greeting,
+        surroundings: Surroundings,
+        options: PeerOptions | None = None,
+    ) -> None:
+        options = options or PeerOptions()
+        self.node = node
+        self.membership = membership
+        self._greeting = greeting
+        self._around = surroundings
+        self._options = options
+        self._tally = Tally(model=learner.initial(), round=options.round)
+        self._workshop = Workshop(learner, options.state or {}, self._training_failed)
+        self._outgoing = Outgoing(self._send, surroundings.store, self._disk_changed)
+        self._links = Links(greeting.id, surroundings.transport, self, rng=np.random.default_rng())
+        is_large = learner.schema.parameters >= OFFLOAD_PARAMETERS
+        self._engine = Engine(node, self._carry_out, self._look, is_offloaded=is_large)
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._stopping: asyncio.Future[None] | None = None
+        self._seen: View | None = None
+
+    async def run(self) -> None:
+        """Listen, look for peers, and take part until ``stop``; raises ConfigError if it cannot listen."""
+        loop = asyncio.get_running_loop()
+        self._stopping = loop.create_future()
+        loop.set_exception_handler(self._crash)
+        started: list[Discovery] = []
+        try:
+            address = await self._links.open(self._greet)
+            self._greeting = replace(self._greeting, address=address)
+            self._around.report("node.listening", {"address": address})
+            await self._discover(address, started)
+            self._engine.put(Started())
+            await self._stopping
+        finally:
+            await self._close(started)
+            loop.set_exception_handler(None)
+
+    def stop(self) -> None:
+        """End ``run``: checkpoint, good-bye, close."""
+        if self._stopping is not None and not self._stopping.done():
+            self._stopping.set_result(None)
+
+    def pause(self) -> None:
+        """Hold back training; the node goes on answering."""
+        self._workshop.pause()
+        self._around.report("node.paused", {})
+
+    def resume(self) -> None:
+        """Train again."""
+        self._workshop.resume()
+        self._around.report("node.resumed", {})
+
+    @property
+    def model(self) -> Model:
+        """The node's model: what it adopted last."""
+        return self._tally.model
+
+    def status(self) -> PeerStatus:
+        """This node at a glance."""
+        members = len(self.membership.roster)
+        roster = self.node.roster_hash.hex()
+        return self._tally.status(
+            self._state(), members=members, linked=len(self._links.linked), roster=roster
+        )
+
+    def peers(self) -> list[PeerRow]:
+        """Every other member ever heard of, sorted by id."""
+        now_s = asyncio.get_running_loop().time()
+        return peer_rows(self.node, self.membership, self._links.linked, tally=self._tally, now_s=now_s)
+
+    def _state(self) -> str:
+        if self._workshop.is_paused:
+            return "paused"
+        if self._tally.is_finished:
+            return "finished"
+        return "running" if self.node.is_running else "waiting"
+
+    def _greet(self) -> Greeting:
+        return replace(self._greeting, incarnation=self.membership.incarnation)
+
+    async def _discover(self, address: str, started: list[Discovery]) -> None:
+        host, _, port = address.removeprefix("tcp://").rpartition(":")
+        is_numbered = port.isdigit()
+        announcement = Announcement(
+            self._greeting.id, self._greeting.network, host, int(port) if is_numbered else 0
+        )
+        for discovery in self._around.discoveries:
+            try:
+                await discovery.start(announcement, self._links.hint)
+            except TransportError as error:
+                self._report_problem("discovery.failed", {"problem": str(error)})
+                continue
+            started.append(discovery)
+
+    async def _close(self, discoveries: list[Discovery]) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        await self._engine.close()
+        await self._workshop.close()
+        if self.node.is_running:
+            self._outgoing.put(self._checkpoint())
+        await self._outgoing.flush()
+        for discovery in discoveries:
+            await discovery.close()
+        await self._links.close()
+
+    def _crash(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        error = context.get("exception")
+        if self._stopping is None or self._stopping.done():
+            return
+        cause = error if isinstance(error, Exception) else RuntimeError(str(context.get("message")))
+        self._stopping.set_exception(cause)
+
+    # What links tell (LinksOwner).
+
+    def peer_up(self, peer: Greeting) -> None:
+        """A first link to this process of the peer is up."""
+        facts = {"peer": peer.id, "name": peer.name, "address": peer.address}
+        self._around.report("peer.up", facts)
+        self._engine.put(
+            LinkUp(
+                peer.id,
+                peer.incarnation,
+                peer.name,
+                peer.address,
+                accepts_us=peer.accepts_you,
+                shares_with_us=peer.shares_with_you,
+            )
+        )
+
+    def peer_down(self, peer: Greeting, *, left: bool, reason: str) -> None:
+        """The last link is gone."""
+        self._around.report("peer.down", {"peer": peer.id, "name": peer.name, "reason": reason})
+        self._engine.put(LinkDown(peer.id, left))
+
+    def peer_failed(self, peer: str, address: str, error: TransportError | RemoteError) -> None:
+        """No address of a peer answered."""
+        if isinstance(error, RemoteError):
+            self._tally.refused[peer] += 1
+            facts = {"peer": peer, "address": address, "code": error.code, "problem": str(error)}
+            self._report_problem("peer.refused", facts)
+            return
+        self._around.report("peer.unreachable", {"peer": peer, "address": address, "problem": str(error)})
+        if peer:
+            self._engine.put(Unreachable(peer))
+
+    def packet_arrived(self, peer: str, packet: Packet) -> None:
+        """A packet from a linked peer."""
+        match packet:
+            case Envelope(message, roster):
+                self._tally.rosters[peer] = roster
+                self._tally.note_received(peer, message, asyncio.get_running_loop().time())
+                self._engine.put(Received(peer, message))
+            case Heartbeat():
+                self._tally.rosters[peer] = packet.roster
+                self._engine.put(Heard(peer, packet))
+            case Goodbye():
+                pass  # links keep it for peer_down
+
+    # What a node's event leads to.
+
+    def _look(self) -> None:
+        """Link whom the graph asks for, once the view has changed."""
+        view = self.node.view
+        if view is None or view is self._seen:
+            return
+        before = set(self._seen.members) if self._seen is not None else {view.me}
+        self._seen = view
+        self._links.want(self._wanted(view), frozenset(view.members))
+        if before != set(view.members):
+            facts = {
+                "members": len(view.members),
+                "joined": sorted(set(view.members) - before),
+                "gone": sorted(before - set(view.members)),
+            }
+            self._around.report("roster.changed", facts)
+
+    def _wanted(self, view: View) -> dict[str, str]:
+        others = [member for member in view.members if member != view.me]
+        if len(others) >= FULL_LINKING:
+            near = view.neighbourhood(self._tally.round)
+            # A few more by rank of hash: rumours reach all, also where the graph is directed.
+            spare = sorted(others, key=lambda member: sha256(f"{view.me}{member}".encode()).digest())
+            others = sorted({*near.send_to, *near.receive_weights, *spare[:SPARE_LINKS]})
+        table = self.membership.table
+        return {member: table[member].address if member in table else "" for member in others}
+
+    # Effects.
+
+    def _carry_out(self, effect: NodeEffect) -> None:
+        match effect:
+            case Tell(to, heartbeat):
+                self._links.send(to, heartbeat, "heartbeat")
+            case Send():
+                self._outgoing.put(effect)
+            case SetTimer(name, delay_s):
+                self._set_timer(name, delay_s)
+            case Train():
+                self._workshop.train(effect, self._trained)
+            case Adopt():
+                self._adopt(effect)
+            case Store():
+                self._outgoing.put(self._checkpoint())
+            case Finish(reason):
+                self._tally.is_finished = True
+                self._around.report("run.finished", {"reason": reason, "round": self._tally.round})
+            case _:
+                assert_never(effect)
+
+    def _send(self, effect: Send) -> None:
+        if self._links.send(effect.to, Envelope(effect.message, self.node.roster_hash), effect.replaces):
+            self._tally.note_sent(effect.to, effect.message)
+
+    def _set_timer(self, name: str, delay_s: float) -> None:
+        old = self._timers.pop(name, None)
+        if old is not None:
+            old.cancel()
+        loop = asyncio.get_running_loop()
+        self._timers[name] = loop.call_later(delay_s, self._fire, name)
+
+    def _fire(self, name: str) -> None:
+        self._timers.pop(name, None)
+        self._engine.put(TimerFired(name))
+
+    def _trained(self, model: Model) -> None:
+        self._engine.put(Trained(model))
+
+    def _adopt(self, effect: Adopt) -> None:
+        self._tally.model, self._tally.round = effect.model, effect.round
+        facts = {
+            "round": effect.round,
+            "age": effect.model.age,
+            "merged": list(effect.merged),
+            "missing": list(effect.missing),
+        }
+        every = self._options.evaluate_every
+        if every and effect.round % every == 0:
+            self._workshop.evaluate(effect.model, partial(self._evaluated, facts))
+        else:
+            self._around.report("round.done", facts)
+
+    def _evaluated(self, facts: Mapping[str, object], evaluation: Evaluation) -> None:
+        self._tally.evaluation = evaluation
+        figures = {"accuracy": evaluation.accuracy, "macro_f1": evaluation.macro_f1, "loss": evaluation.loss}
+        self._around.report("round.done", {**facts, **figures})
+
+    def _checkpoint(self) -> Checkpoint:
+        return Checkpoint(self._tally.model, self._workshop.state, self.node.snapshot(), self._tally.round)
+
+    def _training_failed(self, error: Exception) -> None:
+        self._report_problem("train.failed", {"problem": f"{type(error).__name__}: {error}"})
+
+    def _disk_changed(self, error: StateError | None) -> None:
+        if error is None:
+            self._around.report("state.recovered", {})
+        else:
+            self._report_problem("state.degraded", {"problem": str(error)})
+
+    def _report_problem(self, event: str, facts: Mapping[str, object]) -> None:
+        self._tally.last_problem = f"{event}: {facts.get('problem', '')}"
+        self._around.report(event, facts)
