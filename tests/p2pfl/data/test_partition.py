@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -132,11 +134,12 @@ def test_any_division_is_disjoint_complete_without_an_empty_part_or_refused(
     labels: list[int], parts: int, skew: float, seed: int
 ) -> None:
     samples = labelled(labels)
-    for divide in (
-        lambda: dirichlet(samples, parts, seed, alpha=skew, min_samples=2),
-        lambda: quantity(samples, parts, seed, beta=skew, min_samples=2),
-        lambda: shards(samples, parts, seed, per_party=2),
-    ):
+    divisions = [
+        partial(dirichlet, samples, parts, seed, alpha=skew, min_samples=2),
+        partial(quantity, samples, parts, seed, beta=skew, min_samples=2),
+        partial(shards, samples, parts, seed, per_party=2),
+    ]
+    for divide in divisions:
         if 2 * parts > len(labels):
             with pytest.raises(ConfigError):
                 divide()
