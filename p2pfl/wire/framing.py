@@ -1,0 +1,60 @@
+"""Frames: an 8-byte header in front of each piece of the conversation.
+
+Big-endian ``u32 length | u8 type | u8 flags | u16 stream``, then ``length`` bytes.  Flags and stream are zero
+and ignored.  A type of 0x80 and above that is not known is skipped, one below closes the link, so that a
+later minor version may add both kinds.
+"""
+
+import struct
+from enum import IntEnum
+
+from p2pfl.errors import RemoteError
+from p2pfl.wire.limits import Limits
+
+HEADER = struct.Struct(">IBBH")
+HEADER_BYTES = HEADER.size
+MAX_FRAME_BYTES = 2**32 - 1
+FIRST_SKIPPABLE = 0x80
+
+
+class FrameType(IntEnum):
+    """What a frame holds; 0x01 to 0x04 belong to the authenticated handshake."""
+
+    HELLO = 0x01
+    AUTH = 0x02
+    WELCOME = 0x03
+    REFUSED = 0x04
+    INFO = 0x05  # a Greeting
+    HEARTBEAT = 0x10
+    MESSAGE = 0x11  # the header of a message; its BODY follows at once when it has one
+    BODY = 0x12  # the arrays of the message before it, raw
+    GOODBYE = 0x13
+
+
+BEFORE_GREETING = frozenset({FrameType.INFO, FrameType.REFUSED})
+AFTER_GREETING = frozenset({FrameType.HEARTBEAT, FrameType.MESSAGE, FrameType.GOODBYE, FrameType.REFUSED})
+
+
+def frame_header(type: FrameType, length: int) -> bytes:
+    """The 8 bytes in front of a frame of ``length`` bytes."""
+    return HEADER.pack(length, type, 0, 0)
+
+
+def frame(type: FrameType, payload: bytes) -> bytes:
+    """A whole frame."""
+    return frame_header(type, len(payload)) + payload
+
+
+def checked_type(type: int, length: int, *, is_greeted: bool, limits: Limits) -> FrameType | None:
+    """The type of a frame that may come now and is not too long; None for one to skip.
+
+    Called with the header alone, before anything is read or allocated for the frame.  A body is not judged
+    here: only the message before it says how long it must be.
+    """
+    allowed = AFTER_GREETING if is_greeted else BEFORE_GREETING
+    if type < FIRST_SKIPPABLE and type not in allowed:
+        raise RemoteError(f"a frame of type 0x{type:02x} has no place here", code="unexpected_frame")
+    cap = limits.control_frame_bytes if is_greeted else limits.greeting_frame_bytes
+    if length > cap:
+        raise RemoteError(f"a frame of {length} bytes; at most {cap} are allowed here", code="too_big")
+    return FrameType(type) if type < FIRST_SKIPPABLE else None
