@@ -1,0 +1,118 @@
+"""What daemons on this machine are told: one home per node, and one graph file for all.
+
+A home is what a user has: a folder with ``p2pnode.toml``.  Nothing else connects a simulation with a daemon.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import networkx as nx
+import tomlkit
+
+from p2pfl.errors import ConfigError
+
+LOOPBACK = "127.0.0.1"
+GRAPH_NAME = "graph.json"
+CONFIG_NAME = "p2pnode.toml"
+NETWORK_PREFIX = "local"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One run on this machine; daemon i is node i of ``graph``, whose nodes are 0 to N - 1.
+
+    ``protocol``, ``task`` and ``partition`` are tables as in the config: a name, and options beside it.
+    Two runs with different ``network`` names do not see each other.
+    """
+
+    graph: nx.Graph
+    protocol: Mapping[str, object] = field(default_factory=lambda: {"name": "gossip_averaging"})
+    rounds: int | None = None
+    task: Mapping[str, object] = field(default_factory=lambda: {"name": "digits"})
+    partition: Mapping[str, object] = field(default_factory=lambda: {"name": "dirichlet"})
+    seed: int = 0
+    discovery: Literal["mdns", "static"] = "static"
+    network: str = field(default_factory=lambda: f"{NETWORK_PREFIX}-{os.urandom(4).hex()}")
+    is_deterministic: bool = False
+
+    @property
+    def nodes(self) -> int:
+        """N."""
+        return len(self.graph)
+
+
+def node_name(number: int) -> str:
+    """What node ``number`` is called, in its config and in the graph file."""
+    return f"node-{number}"
+
+
+def write_homes(deployment: Deployment, folder: Path) -> list[Path]:
+    """Make the graph file and a home per node in ``folder``; the homes, in the order of the nodes."""
+    if sorted(deployment.graph) != list(range(deployment.nodes)):
+        raise ConfigError(
+            f"the nodes of the graph must be 0 to {deployment.nodes - 1}",
+            fix="networkx.convert_node_labels_to_integers(graph)",
+        )
+    _write_graph(deployment.graph, folder / GRAPH_NAME)
+    ports = free_ports(deployment.nodes) if deployment.discovery == "static" else [0] * deployment.nodes
+    homes = []
+    for number in range(deployment.nodes):
+        home = folder / node_name(number)
+        home.mkdir(mode=0o700)
+        config = _config(deployment, number, folder=folder, ports=ports)
+        (home / CONFIG_NAME).write_text(tomlkit.dumps(config), "utf-8")
+        homes.append(home)
+    return homes
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback interface that nobody holds now."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((LOOPBACK, 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+def _write_graph(graph: nx.Graph, path: Path) -> None:
+    """Node-link JSON over node names, nodes in the order of their numbers."""
+    named = graph.__class__()
+    named.add_nodes_from(node_name(number) for number in sorted(graph))
+    named.add_edges_from((node_name(u), node_name(v)) for u, v in graph.edges)
+    path.write_text(json.dumps(nx.node_link_data(named, edges="edges")), "utf-8")
+
+
+def _config(
+    deployment: Deployment, number: int, *, folder: Path, ports: list[int]
+) -> dict[str, dict[str, object]]:
+    partition = dict(deployment.partition)
+    addresses = [f"tcp://{LOOPBACK}:{port}" for port in ports if port and port != ports[number]]
+    config: dict[str, dict[str, object]] = {
+        "node": {"name": node_name(number), "number": number, "deterministic": deployment.is_deterministic},
+        "network": {
+            "name": deployment.network,
+            "port": ports[number],
+            "static": addresses,
+            "mdns": deployment.discovery == "mdns",
+            "min_peers": deployment.nodes,
+            "seed": deployment.seed,
+        },
+        "topology": {"name": "file", "path": str(folder / GRAPH_NAME)},
+        "protocol": dict(deployment.protocol),
+        "task": dict(deployment.task),
+        "data": {
+            "part": number,
+            "parts": deployment.nodes,
+            "partition": partition.pop("name"),
+            "options": partition,
+        },
+    }
+    if deployment.rounds is not None:
+        config["protocol"]["rounds"] = deployment.rounds
+    return config

@@ -1,0 +1,111 @@
+"""Directed links of the event simulator: numbers, fates, order, bandwidth, and the count of what was sent."""
+
+from collections import deque
+from collections.abc import Mapping
+from math import inf
+from typing import TypeAlias
+
+from p2pfl.events import Message, Received
+from p2pfl.membership import Input
+from simulations.network import LinkFates, Network
+
+HEADER_BYTES = 64  # a frame's header, about: kind, round, age, weight and a few fields; or a heartbeat
+MAX_OUTBOX = 64  # messages that wait for a slow link; beyond it the oldest is dropped
+
+Parcel: TypeAlias = Received | Input
+
+
+def message_bytes(message: Message) -> int:
+    """Size of a message on the wire: its arrays and a header of ``HEADER_BYTES``."""
+    size = HEADER_BYTES
+    if message.model is not None:
+        size += message.model.params.nbytes
+    for array in message.body:
+        size += array.nbytes
+    return size
+
+
+class Waiting:
+    """A parcel in the outbox of a link with limited bandwidth."""
+
+    __slots__ = ("parcel", "replaces", "size_bytes")
+
+    def __init__(self, parcel: Parcel, size_bytes: int, replaces: str) -> None:
+        self.parcel = parcel
+        self.size_bytes = size_bytes
+        self.replaces = replaces
+
+
+class SimulatedLink:
+    """One direction between two members, across crashes and restarts of both."""
+
+    __slots__ = ("_fates", "_keeps_order", "_last_s", "bytes_sent", "is_busy", "lost", "outbox", "sent", "to")
+
+    def __init__(self, to: str, network: Network, fates: LinkFates) -> None:
+        self.to = to
+        self.sent = 0
+        self.bytes_sent = 0
+        self.lost = 0
+        self.is_busy = False  # with a limited bandwidth: a parcel is being put on the line
+        self.outbox: deque[Waiting] = deque(maxlen=MAX_OUTBOX)
+        self._fates = fates
+        self._keeps_order = network.keeps_order
+        self._last_s = -inf
+
+    def arrivals_s(self, now_s: float, size_bytes: int) -> tuple[float, ...]:
+        """Count a parcel that leaves now; when its copies arrive."""
+        delays = self._fates.delays_s(self.sent)
+        self.sent += 1
+        self.bytes_sent += size_bytes
+        if not delays:
+            self.lost += 1
+        return tuple([self.in_order_s(now_s + delay_s) for delay_s in delays])
+
+    def in_order_s(self, arrival_s: float) -> float:
+        """The time of an arrival that does not overtake what was sent before."""
+        if not self._keeps_order:
+            return arrival_s
+        if arrival_s > self._last_s:
+            self._last_s = arrival_s
+        return self._last_s
+
+    def wait(self, waiting: Waiting) -> None:
+        """Put a parcel into the outbox, in the place of one that it replaces."""
+        if waiting.replaces:
+            kept = [other for other in self.outbox if other.replaces != waiting.replaces]
+            if len(kept) < len(self.outbox):
+                self.outbox.clear()
+                self.outbox.extend(kept)
+        self.outbox.append(waiting)
+
+
+class LinkTable:
+    """All directed links between members, made when they are first used."""
+
+    __slots__ = ("_links", "_neighbours", "_numbers", "_seed", "network")
+
+    def __init__(self, neighbours: Mapping[str, tuple[str, ...]], network: Network, seed: int) -> None:
+        self.network = network
+        self._seed = seed
+        self._neighbours = neighbours
+        self._numbers = {member: number for number, member in enumerate(neighbours)}
+        self._links: dict[str, dict[str, SimulatedLink]] = {member: {} for member in neighbours}
+
+    def of(self, member: str) -> tuple[str, ...]:
+        """Those with whom a member has a link while both are up."""
+        return self._neighbours[member]
+
+    def between(self, sender: str, to: str) -> SimulatedLink:
+        """The link from one member to another."""
+        link = self._links[sender].get(to)
+        if link is None:
+            fates = LinkFates(
+                self.network, self._seed, sender=self._numbers[sender], receiver=self._numbers[to]
+            )
+            link = self._links[sender][to] = SimulatedLink(to, self.network, fates)
+        return link
+
+    def used(self) -> list[tuple[str, SimulatedLink]]:
+        """Every link that has carried something, with its sender, in sorted order."""
+        senders = sorted(self._links.items())
+        return [(sender, links[to]) for sender, links in senders for to in sorted(links) if links[to].sent]

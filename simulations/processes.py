@@ -1,0 +1,311 @@
+"""Real daemons on this machine, started through one fork server, watched through their files.
+
+This side reaches a daemon only as a user does: a config file, the command, signals, and what it writes in
+its home (``state/journal.jsonl``, ``state/ckpt-*.safetensors``).  Whatever ends this process - Ctrl-C, an
+exception, SIGKILL - closes the fork server's input, and with it end all daemons.
+"""
+
+import json
+import os
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+
+from p2pfl.errors import P2PError
+from simulations.homes import Deployment, node_name, write_homes
+
+POLL_S = 0.05
+CLOSE_TIMEOUT_S = 20.0  # a daemon stops within 10 s, and is killed then
+COMMAND_TIMEOUT_S = 30.0
+MAX_RECORDS = 100_000  # journal lines kept of one daemon
+LOG_LINES = 5  # of a daemon's log, quoted in an error
+SERVER_LOG = "fork-server.log"
+# One thread per process: many of them share a few cores, and a fork must find no second thread.
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@dataclass(slots=True)
+class Daemon:
+    """One daemon as seen from outside; ``exit_code`` is None while it runs (and before it was started)."""
+
+    number: int
+    home: Path
+    pid: int | None = None
+    exit_code: int | None = None
+    round: int = 0
+    accuracy: float | None = None
+    loss: float | None = None
+    finished_round: int | None = None
+    records: deque[Mapping[str, object]] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
+    is_expected_to_end: bool = False
+    _offset: int = 0
+
+    @property
+    def is_running(self) -> bool:
+        """Has it been started, and not ended since?"""
+        return self.pid is not None and self.exit_code is None
+
+    @property
+    def is_done(self) -> bool:
+        """Has it finished its rounds, and evaluated the last?"""
+        return self.finished_round is not None and self.round >= self.finished_round
+
+    @property
+    def log(self) -> Path:
+        """What the daemon has printed."""
+        return self.home / "daemon.log"
+
+    def read_journal(self) -> None:
+        """Take up the lines that were written since the last time."""
+        journal = self.home / "state" / "journal.jsonl"
+        if not journal.exists():
+            return
+        if journal.stat().st_size < self._offset:
+            self._offset = 0  # a new file has taken its place
+        with journal.open("rb") as file:
+            file.seek(self._offset)
+            whole, newline, _ = file.read().rpartition(b"\n")
+        self._offset += len(whole) + len(newline)
+        for line in whole.splitlines():
+            self._take(json.loads(line))
+
+    def _take(self, record: Mapping[str, object]) -> None:
+        self.records.append(record)
+        match record:
+            case {"event": "round.done", "round": int(number)}:
+                self.round = number
+                accuracy, loss = record.get("accuracy"), record.get("loss")
+                self.accuracy = accuracy if isinstance(accuracy, float) else self.accuracy
+                self.loss = loss if isinstance(loss, float) else self.loss
+            case {"event": "run.finished", "round": int(number)}:
+                self.finished_round = number
+
+
+class Processes:
+    """N daemons from start to end; a context manager that leaves no process behind.
+
+    ``folder`` receives the homes and stays; by default they are in a temporary folder that goes.
+    """
+
+    def __init__(self, deployment: Deployment, folder: Path | None = None) -> None:
+        self._deployment = deployment
+        self._is_folder_mine = folder is None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="p2pnode-"))
+        self.daemons = [Daemon(i, home) for i, home in enumerate(write_homes(deployment, self.folder))]
+        self._server: subprocess.Popen[bytes] | None = None
+        self._unread = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def prepare(self) -> None:
+        """Start the fork server, which imports what daemons need while the caller does something else."""
+        if self._server is not None:
+            return
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("P2PNODE_")}
+        with (self.folder / SERVER_LOG).open("wb") as log:
+            self._server = subprocess.Popen(
+                _command("start", "--fork-server"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment | ONE_THREAD,
+                start_new_session=True,  # Ctrl-C is for this process, which ends the others in order
+            )
+
+    def start(self, numbers: Sequence[int] | None = None) -> None:
+        """Start these daemons, or start them again; by default all.  Returns once they exist."""
+        self.prepare()
+        chosen = [self.daemons[i] for i in (range(len(self.daemons)) if numbers is None else numbers)]
+        for daemon in chosen:
+            daemon.pid, daemon.exit_code, daemon.is_expected_to_end = None, None, False
+            self._write({"home": str(daemon.home)})
+        self.wait(lambda: all(daemon.pid is not None for daemon in chosen), timeout_s=60)
+
+    def restart(self, number: int) -> None:
+        """Start a daemon that has ended; it resumes from its checkpoint."""
+        self.start([number])
+
+    def kill(self, number: int) -> None:
+        """End a daemon at once, as a crash does."""
+        self._end(number, signal.SIGKILL)
+
+    def stop(self, number: int) -> None:
+        """Ask a daemon to end: checkpoint, good-bye."""
+        self._end(number, signal.SIGTERM)
+
+    def stop_all(self) -> None:
+        """Ask all daemons to end, and wait for them."""
+        for daemon in self.daemons:
+            self._signal(daemon, signal.SIGTERM)
+        self.wait(lambda: not any(d.is_running for d in self.daemons), timeout_s=CLOSE_TIMEOUT_S)
+
+    def poll(self, timeout_s: float = POLL_S) -> None:
+        """Take up what has happened, after waiting a little; raises P2PError if a daemon ended by itself."""
+        server = self._running_server()
+        with selectors.DefaultSelector() as selector:
+            selector.register(server.stdout, selectors.EVENT_READ)  # type: ignore[arg-type]
+            if selector.select(timeout_s):
+                self._read_reports(server)
+        for daemon in self.daemons:
+            daemon.read_journal()
+        for daemon in self.daemons:
+            if daemon.exit_code is not None and not daemon.is_expected_to_end:
+                raise _ended(daemon)
+
+    def wait(
+        self,
+        is_so: Callable[[], bool],
+        *,
+        timeout_s: float,
+        on_poll: Callable[[Sequence[Daemon]], None] | None = None,
+    ) -> None:
+        """Poll until ``is_so()``; raises P2PError after ``timeout_s``."""
+        deadline_s = time.monotonic() + timeout_s
+        while not is_so():
+            if time.monotonic() > deadline_s:
+                raise P2PError(
+                    f"the daemons were not done within {timeout_s:g} s",
+                    facts=[_line(daemon) for daemon in self.daemons],
+                    fix=f"look at the daemon.log of each in {self.folder}",
+                )
+            self.poll()
+            if on_poll is not None:
+                on_poll(self.daemons)
+
+    def wait_done(
+        self, *, timeout_s: float, on_poll: Callable[[Sequence[Daemon]], None] | None = None
+    ) -> None:
+        """Until every daemon has finished its rounds."""
+        self.wait(lambda: all(d.is_done for d in self.daemons), timeout_s=timeout_s, on_poll=on_poll)
+
+    def ask(self, number: int, *arguments: str) -> Mapping[str, object]:
+        """The answer of a command that reads, as in ``ask(0, "peers")``."""
+        command = _command(*arguments, "--home", str(self.daemons[number].home), "--json")
+        answer = subprocess.run(command, check=False, capture_output=True, timeout=COMMAND_TIMEOUT_S)
+        found: Mapping[str, object] = json.loads(answer.stdout)
+        return found
+
+    def model(self, number: int) -> NDArray[np.float32]:
+        """The parameters [P] in a daemon's newest checkpoint."""
+        newest, params = -1, np.empty(0, np.float32)
+        for path in (self.daemons[number].home / "state").glob("ckpt-*.safetensors"):
+            with safe_open(str(path), framework="np") as file:
+                sequence = int(json.loads(file.metadata()["p2pnode"])["sequence"])
+                if sequence > newest:
+                    newest, params = sequence, file.get_tensor("model")
+        if newest < 0:
+            raise P2PError(f"{node_name(number)} has no checkpoint", where=str(self.daemons[number].home))
+        return params
+
+    def models(self) -> NDArray[np.float32]:
+        """All models [N, P]."""
+        return np.stack([self.model(daemon.number) for daemon in self.daemons])
+
+    def proportional_set_sizes(self) -> list[int]:
+        """Memory of each running daemon in bytes, shared pages divided by their users; Linux only."""
+        return [_proportional_set_size(daemon.pid) for daemon in self.daemons if daemon.is_running]
+
+    def close(self) -> None:
+        """End all daemons and the fork server, and remove the homes if they were temporary."""
+        server, self._server = self._server, None
+        try:
+            if server is not None:
+                _end_server(server)
+        finally:
+            if self._is_folder_mine:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _end(self, number: int, how: signal.Signals) -> None:
+        daemon = self.daemons[number]
+        self._signal(daemon, how)
+        self.wait(lambda: not daemon.is_running, timeout_s=CLOSE_TIMEOUT_S)
+
+    def _signal(self, daemon: Daemon, how: signal.Signals) -> None:
+        daemon.is_expected_to_end = True
+        if daemon.is_running and daemon.pid is not None:
+            os.kill(daemon.pid, how)
+
+    def _running_server(self) -> subprocess.Popen[bytes]:
+        if self._server is None:
+            raise P2PError("the daemons have not been started")
+        return self._server
+
+    def _write(self, line: Mapping[str, str]) -> None:
+        server = self._running_server()
+        assert server.stdin is not None
+        try:
+            server.stdin.write(json.dumps(line).encode() + b"\n")
+            server.stdin.flush()
+        except BrokenPipeError as error:
+            raise self._server_ended() from error
+
+    def _read_reports(self, server: subprocess.Popen[bytes]) -> None:
+        assert server.stdout is not None
+        block = os.read(server.stdout.fileno(), 65_536)
+        if not block:
+            raise self._server_ended()
+        *lines, self._unread = (self._unread + block).split(b"\n")
+        of_home = {str(daemon.home): daemon for daemon in self.daemons}
+        for line in lines:
+            report = json.loads(line)
+            daemon = of_home[report["home"]]
+            daemon.pid, daemon.exit_code = report["pid"], report.get("exit_code")
+
+    def _server_ended(self) -> P2PError:
+        log = (self.folder / SERVER_LOG).read_text("utf-8", "replace").splitlines()
+        return P2PError("the fork server has ended", facts=log[-LOG_LINES:])
+
+
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "node_daemon", *arguments]
+
+
+def _end_server(server: subprocess.Popen[bytes]) -> None:
+    try:
+        server.communicate(timeout=CLOSE_TIMEOUT_S)  # closes its input and reads what is left
+    except subprocess.TimeoutExpired:
+        server.kill()  # its children die with it
+        server.communicate()
+
+
+def _ended(daemon: Daemon) -> P2PError:
+    log = daemon.log.read_text("utf-8", "replace").splitlines() if daemon.log.exists() else []
+    code = daemon.exit_code or 0
+    return P2PError(
+        f"{node_name(daemon.number)} has ended by itself with exit code {code}",
+        where=str(daemon.log),
+        facts=log[-LOG_LINES:],
+        exit_code=max(code, 1),
+    )
+
+
+def _line(daemon: Daemon) -> str:
+    state = "running" if daemon.is_running else f"exit code {daemon.exit_code}"
+    return f"{node_name(daemon.number)}: {state}, round {daemon.round}"
+
+
+def _proportional_set_size(pid: int | None) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise P2PError(f"/proc/{pid}/smaps_rollup has no Pss line")
