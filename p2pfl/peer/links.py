@@ -227,7 +227,9 @@ class Links:
             error = await self._try_all(target)
             if error is None:
                 return
-            self._owner.peer_failed(target.id, target.addresses[-1] if target.addresses else "", error)
+            if not target.addresses:
+                return  # it was our own: one list of static addresses may serve every machine
+            self._owner.peer_failed(target.id, target.addresses[-1], error)
             if isinstance(error, RemoteError) and error.code in HOPELESS_CODES:
                 delay_s = LAST_RETRY_S
             await self._pause(target, delay_s * self._rng.uniform(0.5, 1.0))

@@ -41,8 +41,10 @@ class Outgoing:
         if isinstance(item, Send) and self._writer is None:
             self._send(item)
             return
+        if isinstance(item, Checkpoint) and self._waiting and isinstance(self._waiting[-1], Checkpoint):
+            self._waiting.pop()  # the newer one says all that it says
         if len(self._waiting) >= MAX_WAITING:
-            self._waiting.popleft()
+            self._drop_oldest_send()
         self._waiting.append(item)
         if self._writer is None:
             self._writer = self._tasks.begin(self._write())
@@ -52,12 +54,16 @@ class Outgoing:
         if self._writer is not None:
             await self._writer
 
+    def _drop_oldest_send(self) -> None:
+        oldest = next(item for item in self._waiting if isinstance(item, Send))
+        self._waiting.remove(oldest)
+
     async def _write(self) -> None:
         while self._waiting:
             item = self._waiting.popleft()
             if isinstance(item, Send):
                 self._send(item)
-            elif not (self._waiting and isinstance(self._waiting[0], Checkpoint)):  # else a newer one follows
+            else:
                 await self._save(item)
         self._writer = None
 
