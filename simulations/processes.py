@@ -14,85 +14,24 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
 
 from p2pfl.errors import P2PError
-from simulations.homes import Deployment, node_name, write_homes
+from simulations.daemons import LOG_LINES, Daemon
+from simulations.homes import Deployment, write_homes
 
 POLL_S = 0.05
 CLOSE_TIMEOUT_S = 20.0  # a daemon stops within 10 s, and is killed then
 COMMAND_TIMEOUT_S = 30.0
-MAX_RECORDS = 100_000  # journal lines kept of one daemon
-LOG_LINES = 5  # of a daemon's log, quoted in an error
 SERVER_LOG = "fork-server.log"
 # One thread per process: many of them share a few cores, and a fork must find no second thread.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
-
-@dataclass(slots=True)
-class Daemon:
-    """One daemon as seen from outside; ``exit_code`` is None while it runs (and before it was started)."""
-
-    number: int
-    home: Path
-    pid: int | None = None
-    exit_code: int | None = None
-    round: int = 0
-    accuracy: float | None = None
-    loss: float | None = None
-    finished_round: int | None = None
-    records: deque[Mapping[str, object]] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
-    is_expected_to_end: bool = False
-    _offset: int = 0
-
-    @property
-    def is_running(self) -> bool:
-        """Has it been started, and not ended since?"""
-        return self.pid is not None and self.exit_code is None
-
-    @property
-    def is_done(self) -> bool:
-        """Has it finished its rounds, and evaluated the last?"""
-        return self.finished_round is not None and self.round >= self.finished_round
-
-    @property
-    def log(self) -> Path:
-        """What the daemon has printed."""
-        return self.home / "daemon.log"
-
-    def read_journal(self) -> None:
-        """Take up the lines that were written since the last time."""
-        journal = self.home / "state" / "journal.jsonl"
-        if not journal.exists():
-            return
-        if journal.stat().st_size < self._offset:
-            self._offset = 0  # a new file has taken its place
-        with journal.open("rb") as file:
-            file.seek(self._offset)
-            whole, newline, _ = file.read().rpartition(b"\n")
-        self._offset += len(whole) + len(newline)
-        for line in whole.splitlines():
-            self._take(json.loads(line))
-
-    def _take(self, record: Mapping[str, object]) -> None:
-        self.records.append(record)
-        match record:
-            case {"event": "round.done", "round": int(number)}:
-                self.round = number
-                accuracy, loss = record.get("accuracy"), record.get("loss")
-                self.accuracy = accuracy if isinstance(accuracy, float) else self.accuracy
-                self.loss = loss if isinstance(loss, float) else self.loss
-            case {"event": "run.finished", "round": int(number)}:
-                self.finished_round = number
 
 
 class Processes:
@@ -170,7 +109,7 @@ class Processes:
             daemon.read_journal()
         for daemon in self.daemons:
             if daemon.exit_code is not None and not daemon.is_expected_to_end:
-                raise _ended(daemon)
+                raise daemon.ended_by_itself()
 
     def wait(
         self,
@@ -185,7 +124,7 @@ class Processes:
             if time.monotonic() > deadline_s:
                 raise P2PError(
                     f"the daemons were not done within {timeout_s:g} s",
-                    facts=[_line(daemon) for daemon in self.daemons],
+                    facts=[daemon.summary for daemon in self.daemons],
                     fix=f"look at the daemon.log of each in {self.folder}",
                 )
             self.poll()
@@ -205,25 +144,13 @@ class Processes:
         found: Mapping[str, object] = json.loads(answer.stdout)
         return found
 
-    def model(self, number: int) -> NDArray[np.float32]:
-        """The parameters [P] in a daemon's newest checkpoint."""
-        newest, params = -1, np.empty(0, np.float32)
-        for path in (self.daemons[number].home / "state").glob("ckpt-*.safetensors"):
-            with safe_open(str(path), framework="np") as file:
-                sequence = int(json.loads(file.metadata()["p2pnode"])["sequence"])
-                if sequence > newest:
-                    newest, params = sequence, file.get_tensor("model")
-        if newest < 0:
-            raise P2PError(f"{node_name(number)} has no checkpoint", where=str(self.daemons[number].home))
-        return params
-
     def models(self) -> NDArray[np.float32]:
         """All models [N, P]."""
-        return np.stack([self.model(daemon.number) for daemon in self.daemons])
+        return np.stack([daemon.model() for daemon in self.daemons])
 
     def proportional_set_sizes(self) -> list[int]:
         """Memory of each running daemon in bytes, shared pages divided by their users; Linux only."""
-        return [_proportional_set_size(daemon.pid) for daemon in self.daemons if daemon.is_running]
+        return [daemon.proportional_set_size() for daemon in self.daemons if daemon.is_running]
 
     def close(self) -> None:
         """End all daemons and the fork server, and remove the homes if they were temporary."""
@@ -232,6 +159,8 @@ class Processes:
             if server is not None:
                 _end_server(server)
         finally:
+            for daemon in self.daemons:
+                daemon.forget()
             if self._is_folder_mine:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -286,26 +215,3 @@ def _end_server(server: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         server.kill()  # its children die with it
         server.communicate()
-
-
-def _ended(daemon: Daemon) -> P2PError:
-    log = daemon.log.read_text("utf-8", "replace").splitlines() if daemon.log.exists() else []
-    code = daemon.exit_code or 0
-    return P2PError(
-        f"{node_name(daemon.number)} has ended by itself with exit code {code}",
-        where=str(daemon.log),
-        facts=log[-LOG_LINES:],
-        exit_code=max(code, 1),
-    )
-
-
-def _line(daemon: Daemon) -> str:
-    state = "running" if daemon.is_running else f"exit code {daemon.exit_code}"
-    return f"{node_name(daemon.number)}: {state}, round {daemon.round}"
-
-
-def _proportional_set_size(pid: int | None) -> int:
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1]) * 1024
-    raise P2PError(f"/proc/{pid}/smaps_rollup has no Pss line")
