@@ -65,6 +65,16 @@ class Config:
         """Where the effective value of a dotted key stands: a file with its line, a variable, a flag."""
         return _where(self.layers, key) or DEFAULT_ORIGIN
 
+    def is_given(self, key: str) -> bool:
+        """Whether any source sets a dotted key."""
+        return bool(_where(self.layers, key))
+
+    def given(self, table: str) -> list[str]:
+        """The keys that are set in a table, by any source."""
+        start = f"{table}."
+        names = {key for layer in self.layers for key in flatten(layer.values) if key.startswith(start)}
+        return sorted(name.removeprefix(start) for name in names)
+
     def effective(self) -> dict[str, object]:
         """All values by dotted path, defaults included."""
         return flatten(self.settings.model_dump(mode="json"))

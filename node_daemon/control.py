@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from node_daemon.control_client import MAX_REQUEST_BYTES, MAX_RESPONSE_BYTES, Json
+from node_daemon.output import SCHEMA_VERSION, error_fields
 from p2pfl.errors import P2PError, StateError, unknown_name
 
-SCHEMA_VERSION = 1
 MAX_CONNECTIONS = 16
 REQUEST_TIMEOUT_S = 5.0
 
@@ -82,17 +82,6 @@ class ControlServer:
             raise unknown_name("command", name, self._commands)
         arguments = request.get("arguments")
         return await self._commands[name](arguments if isinstance(arguments, dict) else {})
-
-
-def error_fields(error: P2PError) -> dict[str, Json]:
-    """An error as the object that ``--json`` prints: code (the exit code), what, where, facts, fix."""
-    return {
-        "code": error.exit_code,
-        "what": error.what,
-        "where": error.where,
-        "facts": list(error.facts),
-        "fix": error.fix,
-    }
 
 
 def _bind(path: Path) -> socket.socket:

@@ -1,8 +1,7 @@
 """Write config files: the commented one that ``init`` makes, and single keys with comments kept."""
 
-import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import get_args
@@ -13,9 +12,10 @@ from pydantic_core import PydanticUndefined
 from tomlkit.items import Table
 
 from node_daemon.config import Config, nearest, validate
+from node_daemon.files import make_private_folder, write_atomically
 from node_daemon.layers import Layer, file_layer, is_option, known_keys, merge, nest
 from node_daemon.sections import Settings
-from p2pfl.errors import ConfigError, StateError
+from p2pfl.errors import ConfigError
 
 CONFIG_VERSION = 1
 
@@ -55,10 +55,10 @@ def _default_text(field: FieldInfo) -> str:
     return "{}" if default == {} else str(tomlkit.item(default).as_string())
 
 
-def set_value(path: Path, key: str, text: str) -> Config:
+def set_value(path: Path, key: str, text: str, *, check: Callable[[Settings], None]) -> Config:
     """Change one key of a config file, keeping its comments; nothing is written unless all is valid.
 
-    Raises ConfigError for an unknown key or a value that is not allowed.
+    ``check`` refuses names that do not exist.  Raises ConfigError that says what is not allowed.
     """
     if key not in known_keys() and not is_option(key):
         near = nearest(key)
@@ -67,24 +67,29 @@ def set_value(path: Path, key: str, text: str) -> Config:
     existing = file_layer(path) if path.is_file() else Layer(str(path), {})
     value = _value(key, text)
     config = validate([Layer("command line", nest({key: value})), existing])
+    check(config.settings)
     document = tomlkit.parse(existing.text)
-    table: Table | tomlkit.TOMLDocument = document
     *tables, name = key.split(".")
+    _table(document, tables)[name] = value
+    written = tomlkit.dumps(document)
+    if tomllib.loads(written) != merge(tomllib.loads(existing.text), nest({key: value})):
+        raise ConfigError("the file's form is not understood well enough to change it", where=str(path))
+    make_private_folder(path.parent)
+    write_atomically(path, [written.encode()])
+    return config
+
+
+def _table(document: tomlkit.TOMLDocument, tables: list[str]) -> Table | tomlkit.TOMLDocument:
+    """The table that holds a key, made where it is missing."""
+    table: Table | tomlkit.TOMLDocument = document
     for part in tables:
         if part not in table:
             table.add(part, tomlkit.table())
         inner = table[part]
         if not isinstance(inner, Table):
-            raise ConfigError(
-                f"{part} is not a section", where=existing.where(part), fix="edit the file by hand"
-            )
+            raise ConfigError(f"{part} is not written as a section", fix="edit the file by hand")
         table = inner
-    table[name] = value
-    written = tomlkit.dumps(document)
-    if tomllib.loads(written) != merge(tomllib.loads(existing.text), nest({key: value})):
-        raise ConfigError("the file's form is not understood well enough to change it", where=str(path))
-    write_atomically(path, written)
-    return config
+    return table
 
 
 def _value(key: str, text: str) -> object:
@@ -99,19 +104,3 @@ def _value(key: str, text: str) -> object:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return [part.strip() for part in text.split(",")] if "static" in key else text
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file by a complete new one, mode 0600, on disk before it appears under its name."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise StateError(f"cannot write: {error.strerror}", where=str(path)) from error

@@ -6,7 +6,6 @@ A layer is a nested dict of plain values; keys are addressed by dotted paths (``
 import json
 import os
 import re
-import stat
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from pydantic_settings import EnvSettingsSource, SettingsError
 
+from node_daemon.files import read_checked
 from node_daemon.sections import OptionValue, Settings
 from p2pfl.errors import ConfigError
 
@@ -21,7 +21,6 @@ PREFIX = "P2PNODE_"
 SEPARATOR = "__"
 ENVIRONMENT = "environment"
 CONFIG_VARIABLE = "P2PNODE_CONFIG"
-MAX_CONFIG_BYTES = 1 << 20
 # Sections, or tables in them, whose further keys are the options of an item.
 OPTION_TABLES = ("topology", "protocol", "task", "data.options")
 
@@ -112,14 +111,11 @@ def file_layer(path: Path, *, is_trusted: bool = True) -> Layer:
 
     Raises ConfigError for a file that is no TOML, or that another user could have written.
     """
-    check_file_safety(path)
     try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise ConfigError(f"the config file is larger than {MAX_CONFIG_BYTES} bytes", where=str(path))
-        text = path.read_bytes().decode("utf-8")
+        text = read_checked(path).decode("utf-8")
         values = tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(f"cannot read the config file: {error.strerror}", where=str(path)) from error
+    except FileNotFoundError as error:
+        raise ConfigError("there is no such config file", where=str(path), fix="p2pnode init") from error
     except UnicodeDecodeError as error:
         raise ConfigError("the config file is not UTF-8 text", where=str(path)) from error
     except tomllib.TOMLDecodeError as error:
@@ -134,25 +130,6 @@ def _with_absolute_paths(values: Values, folder: Path) -> Values:
         if isinstance(section, dict) and isinstance(section.get("path"), str):
             result[name] = section | {"path": str((folder / section["path"]).absolute())}
     return result
-
-
-def check_file_safety(path: Path) -> None:
-    """Refuse a file that somebody else owns (root excepted) or that group or others can write."""
-    status = path.stat()
-    if status.st_uid not in (0, os.getuid()):
-        raise ConfigError(
-            f"the config file belongs to user {status.st_uid}",
-            where=str(path),
-            fix=f"chown {os.getuid()} {path}",
-        )
-    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        mode = stat.filemode(status.st_mode)
-        raise ConfigError(
-            "others can write the config file",
-            where=str(path),
-            facts=[f"its mode is {mode}"],
-            fix=f"chmod go-w {path}",
-        )
 
 
 def environment_layer() -> Layer:

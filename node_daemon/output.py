@@ -1,0 +1,111 @@
+"""How commands speak: data on stdout, as text or as one JSON object; errors on stderr in one form."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from node_daemon.control_client import Json
+from p2pfl.errors import P2PError
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command found, for programs (``data``) and for people (``text``)."""
+
+    data: Mapping[str, object]
+    text: str
+
+
+def show(answer: Answer, *, as_json: bool) -> None:
+    """Print an answer on stdout."""
+    if as_json:
+        print_json(answer.data)
+    elif answer.text:
+        sys.stdout.write(answer.text.rstrip("\n") + "\n")
+
+
+def print_json(data: Mapping[str, object]) -> None:
+    """Exactly one object, with the version of its form."""
+    sys.stdout.write(json.dumps({"schema_version": SCHEMA_VERSION, **data}, ensure_ascii=False) + "\n")
+
+
+def show_error(error: P2PError, *, as_json: bool) -> None:
+    """Print an error: on stderr for people, as one object on stdout for programs."""
+    errors = all_of(error)
+    if as_json:
+        fields: dict[str, Json] = error_fields(error)
+        if len(errors) > 1:
+            fields["others"] = [error_fields(other) for other in errors[1:]]
+        print_json({"error": fields})
+        return
+    sys.stderr.write("".join(error_text(each) for each in errors))
+
+
+def all_of(error: P2PError) -> Sequence[P2PError]:
+    """The errors that one stands for, itself included."""
+    several = getattr(error, "errors", ())
+    return several or (error,)
+
+
+def error_text(error: P2PError) -> str:
+    """``error: WHAT (WHERE)``, indented facts, then the fix."""
+    lines = [f"error: {error}", *(f"  {fact}" for fact in error.facts)]
+    if error.fix:
+        lines.append(f"  fix: {error.fix}")
+    return "\n".join(lines) + "\n"
+
+
+def error_fields(error: P2PError) -> dict[str, Json]:
+    """An error as an object: code (the exit code), what, where, facts, fix."""
+    return {
+        "code": error.exit_code,
+        "what": error.what,
+        "where": error.where,
+        "facts": list(error.facts),
+        "fix": error.fix,
+    }
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Columns of text, aligned, two blanks between them."""
+    cells = [list(columns), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.3f}"
+        case _:
+            return str(value)
+
+
+def duration(seconds: float) -> str:
+    """``8 s``, ``12 min``, ``2 h 14 min``, ``3 d 4 h``."""
+    minutes = int(seconds // 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{int(seconds)} s"
+
+
+def rate(bytes_per_s: float) -> str:
+    """``3.4 MB/s`` in SI units."""
+    value, unit = bytes_per_s, "B"
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}/s" if unit == "B" else f"{value:.1f} {unit}/s"

@@ -1,0 +1,149 @@
+"""The everyday commands: what the running node answers, put into words.
+
+Imports nothing heavy: ``status`` is typed often.
+"""
+
+import platform
+import re
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from node_daemon.control_client import Json, request
+from node_daemon.output import Answer, duration, rate, table
+from node_daemon.paths import Paths
+from p2pfl.errors import P2PError
+from p2pfl.version import __version__
+
+LOG_BLOCK_BYTES = 65_536
+MAX_LOG_LINES = 100_000
+
+
+def status(paths: Paths) -> Answer:
+    """One node at a glance."""
+    found = request(paths.socket, "status")
+    return Answer(found, _status_text(found))
+
+
+def peers(paths: Paths) -> Answer:
+    """The other members, as this node sees them."""
+    found = request(paths.socket, "peers")
+    listed = found.get("peers")
+    rows = [_peer_row(row) for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
+    columns = (
+        *("NAME", "ID", "ADDRESS", "STATE", "SENDS TO", "RECEIVES", "I ACCEPT", "I SHARE", "ACCEPTS ME"),
+        *("LAST MODEL", "REFUSED"),
+    )
+    return Answer(found, table(columns, rows))
+
+
+def simple(paths: Paths, command: str, done: str) -> Answer:
+    """A command whose answer is that it was carried out."""
+    return Answer(request(paths.socket, command), done)
+
+
+def evaluate(paths: Paths) -> Answer:
+    """The running node's model on its test data."""
+    found = request(paths.socket, "eval")
+    text = (
+        f"round {found.get('round')}   accuracy {_figure(found.get('accuracy'))}   "
+        f"macro-F1 {_figure(found.get('macro_f1'))}   loss {_figure(found.get('loss'))}   "
+        f"({found.get('count')} test samples)"
+    )
+    return Answer(found, text)
+
+
+def version() -> Answer:
+    """Of the program, the wire protocol, python, torch and the platform; imports none of them."""
+    data: dict[str, Json] = {
+        "version": __version__,
+        "protocol": "1.0",
+        "python": platform.python_version(),
+        "torch": _installed("torch"),
+        "platform": platform.platform(),
+    }
+    return Answer(data, "\n".join(f"{name:<10}{value}" for name, value in data.items()))
+
+
+def tail(path: Path, lines: int) -> list[str]:
+    """The last lines of the log; raises P2PError when there is none."""
+    try:
+        with path.open("rb") as file:
+            end = file.seek(0, 2)
+            block = b""
+            while end > 0 and block.count(b"\n") <= min(lines, MAX_LOG_LINES):
+                start = max(0, end - LOG_BLOCK_BYTES)
+                file.seek(start)
+                block = file.read(end - start) + block
+                end = start
+    except OSError as error:
+        raise P2PError(f"there is no log: {error.strerror}", where=str(path), fix="p2pnode start") from error
+    return block.decode("utf-8", "replace").splitlines()[-lines:] if lines else []
+
+
+def appended(path: Path) -> Iterator[str]:
+    """What is written to the log from now on; yields "" when there is nothing new."""
+    with path.open("r", encoding="utf-8", errors="replace") as file:
+        file.seek(0, 2)
+        while True:
+            yield file.readline()
+
+
+def node_id(paths: Paths) -> str:
+    """The id of a node that may not be running; its key is read by ``identity_id``."""
+    found = request(paths.socket, "id")
+    return str(found["id"])
+
+
+def _status_text(found: dict[str, Json]) -> str:
+    uptime_s = found.get("uptime_s")
+    change = found.get("accuracy_change")
+    trend = f" ({change:+.3f} in {found.get('change_rounds')} rounds)" if isinstance(change, float) else ""
+    up, down = found.get("sent_bytes_per_s"), found.get("received_bytes_per_s")
+    first = [
+        f"{found.get('state')} {duration(uptime_s) if isinstance(uptime_s, int | float) else ''}".strip(),
+        f"round {found.get('round')}{_of(found.get('rounds'))}",
+        f"accuracy {_figure(found.get('accuracy'))}{trend}",
+        f"up {rate(up) if isinstance(up, int | float) else '-'}",
+        f"down {rate(down) if isinstance(down, int | float) else '-'}",
+    ]
+    members = found.get("members")
+    others = members - 1 if isinstance(members, int) else "?"
+    second = (
+        f"peers {found.get('linked')} up of {others}      last problem: {found.get('last_problem') or 'none'}"
+    )
+    return "   ".join(first) + "\n" + second
+
+
+def _of(rounds: Json) -> str:
+    return f" of {rounds}" if rounds else ""
+
+
+def _figure(value: Json) -> str:
+    return f"{value:.3f}" if isinstance(value, int | float) else "-"
+
+
+def _peer_row(row: dict[str, Json]) -> list[object]:
+    last_s, last_round = row.get("last_model_s"), row.get("last_model_round")
+    last = f"{duration(last_s)} ago (r{last_round})" if isinstance(last_s, int | float) else "-"
+    accepts = row.get("accepts_us")
+    return [
+        row.get("name"),
+        str(row.get("id"))[:7],
+        re.sub(r"^tcp://", "", str(row.get("address"))),
+        row.get("state"),
+        row.get("sends_to"),
+        row.get("receives_from"),
+        row.get("accepted"),
+        row.get("shared_with"),
+        "?" if accepts is None else accepts,
+        last,
+        row.get("refused"),
+    ]
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

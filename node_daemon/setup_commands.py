@@ -1,0 +1,95 @@
+"""``init`` and ``config``: make a node's files, show and change its settings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from node_daemon.choices import check_choices, check_names
+from node_daemon.config import Config, load_config
+from node_daemon.edit import set_value, template
+from node_daemon.files import create_exclusively, load_or_create_identity, make_private_folder
+from node_daemon.output import Answer, table
+from node_daemon.paths import CONFIG_NAME, Paths
+from node_daemon.plan import plan_of
+from p2pfl.identity import network_id
+
+
+def init(paths: Paths, values: Mapping[str, object]) -> Answer:
+    """Make the identity and a commented config file; what is there already stays as it is."""
+    given = {key: value for key, value in values.items() if value is not None}
+    if isinstance(name := given.get("network.name"), str):
+        network_id(name, where="--network")  # refuses a bad name before anything is written
+    identity = load_or_create_identity(paths.identity.parent)
+    make_private_folder(paths.config.parent)
+    is_new = create_exclusively(paths.config, template(given).encode())
+    data = {
+        "id": identity.id,
+        "identity": str(paths.identity),
+        "config": str(paths.config),
+        "config_written": is_new,
+    }
+    kept = "" if is_new else "  (was there, unchanged)"
+    lines = [
+        f"ID        {identity.id}",
+        f"identity  {paths.identity}",
+        f"config    {paths.config}{kept}",
+        "next      p2pnode start",
+    ]
+    return Answer(data, "\n".join(lines))
+
+
+def show(config: Config, *, has_origins: bool) -> Answer:
+    """Effective values, and where each came from."""
+    values = config.effective()
+    origins = {key: config.where(key) for key in values}
+    rows = [
+        (key, _text(value), origins[key]) if has_origins else (key, _text(value))
+        for key, value in values.items()
+    ]
+    columns = ("KEY", "VALUE", "ORIGIN") if has_origins else ("KEY", "VALUE")
+    data: dict[str, object] = {"settings": values}
+    if has_origins:
+        data["origins"] = origins
+    return Answer(data, table(columns, rows))
+
+
+def path(paths: Paths, file: Path | None) -> Answer:
+    """Where the files are."""
+    where = {
+        "config": str(_edited(paths, file)),
+        "identity": str(paths.identity),
+        "state": str(paths.state),
+        "socket": str(paths.socket),
+    }
+    text = "\n".join(f"{name:<10}{value}" for name, value in where.items())
+    return Answer(where, f"{text}\n{paths.note}" if paths.note else text)
+
+
+def check(*, home: Path | None, file: Path | None) -> Answer:
+    """Validate everything that can be validated without starting."""
+    config = load_config(home=home, file=file)
+    check_choices(config)
+    plan = plan_of(config.settings)
+    return Answer({"valid": True, "plan": plan.hash.hex(), "plan_words": plan.words}, f"valid: {plan.words}")
+
+
+def change(paths: Paths, file: Path | None, assignment: tuple[str, str]) -> Answer:
+    """Set one key of the config file that counts most, unless the result would be invalid."""
+    key, text = assignment
+    target = _edited(paths, file)
+    config = set_value(target, key, text, check=check_names)
+    value = config.effective().get(key)
+    data = {"key": key, "value": value, "file": str(target)}
+    return Answer(data, f"{key} = {_text(value)}  ({target})")
+
+
+def _edited(paths: Paths, file: Path | None) -> Path:
+    """The strongest file: the one named, else the one in the working folder, else the node's own."""
+    if file is not None:
+        return file
+    is_home = paths.config.parent == paths.identity.parent and paths.state.parent == paths.config.parent
+    here = Path(CONFIG_NAME)
+    return here if here.is_file() and not is_home else paths.config
+
+
+def _text(value: object) -> str:
+    return "-" if value is None else str(value)

@@ -1,0 +1,119 @@
+"""``topology list``, ``show`` and ``compare``: which graphs there are, and what they cost."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import topologies
+from node_daemon.output import Answer, table
+from p2pfl.errors import ConfigError
+
+WEIGHTS = (
+    "weights: Metropolis-Hastings (one-way graphs: equal receive weights); "
+    "gap = 1 - second largest |eigenvalue|"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A size, a seed, and options for the families that have them."""
+
+    nodes: int = 16
+    seed: int = 0
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+def options_of(given: Sequence[str]) -> dict[str, object]:
+    """``["k=4", "p=0.1"]`` as options; values are numbers where they read as such."""
+    options: dict[str, object] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ConfigError(
+                f"an option looks like NAME=VALUE, found {text!r}", where="--option", exit_code=2
+            )
+        options[name] = _value(value)
+    return options
+
+
+def list_families() -> Answer:
+    """All families with their options."""
+    families = topologies.families()
+    rows = [
+        (family.name, _options_text(family.options), "seed" if family.is_random else "", family.purpose)
+        for family in families
+    ]
+    data = [
+        {
+            "name": family.name,
+            "purpose": family.purpose,
+            "options": {name: _plain(value) for name, value in family.options.items()},
+            "is_random": family.is_random,
+        }
+        for family in families
+    ]
+    return Answer({"topologies": data}, table(("NAME", "OPTIONS", "RANDOM", "WHAT"), rows))
+
+
+def show(name: str, request: Request, *, plot: Path | None = None) -> Answer:
+    """The figures of one graph, and a picture of it."""
+    graph = topologies.build(name, request.nodes, request.seed, **request.options)
+    measures = asdict(topologies.measure(graph))
+    if plot is not None:
+        topologies.draw(graph, plot, title=f"{name}, {graph.number_of_nodes()} nodes")
+    rows = [(key.replace("_", " "), value) for key, value in measures.items()]
+    text = table(("TOPOLOGY", name), rows)
+    data = {"name": name, "seed": request.seed, "options": dict(request.options), **measures}
+    if plot is not None:
+        data["plot"] = str(plot)
+        text += f"\npicture in {plot}"
+    return Answer(data, f"{text}\n{WEIGHTS}")
+
+
+def compare(names: Sequence[str], request: Request) -> Answer:
+    """The same figures for several graphs; each takes those options that it has."""
+    known = {family.name: family.options for family in topologies.families()}
+    rows, data = [], []
+    for name in names:
+        options = {key: value for key, value in request.options.items() if key in known.get(name, {})}
+        graph = topologies.build(name, request.nodes, request.seed, **options)
+        measures = topologies.measure(graph)
+        data.append({"name": name, "options": options, **asdict(measures)})
+        rows.append(
+            (
+                name,
+                _degree(measures),
+                measures.diameter,
+                f"{measures.spectral_gap:.3f}",
+                measures.rounds_to_consensus,
+                measures.messages_per_round,
+            )
+        )
+    columns = ("NAME", "DEGREE", "DIAMETER", "SPECTRAL GAP", "ROUNDS TO 1/1000", "MESSAGES/ROUND")
+    return Answer({"nodes": request.nodes, "topologies": data}, f"{table(columns, rows)}\n{WEIGHTS}")
+
+
+def _degree(measures: topologies.Measures) -> str:
+    if measures.degree_min == measures.degree_max:
+        return str(measures.degree_max)
+    return f"{measures.degree_min}-{measures.degree_max}"
+
+
+def _options_text(options: Mapping[str, object]) -> str:
+    return ", ".join(
+        name if _plain(value) is None else f"{name}={_plain(value)}" for name, value in options.items()
+    )
+
+
+def _plain(value: object) -> object:
+    """A default that a config can hold; None for an option that has none."""
+    return value if isinstance(value, bool | int | float | str | list) else None
+
+
+def _value(text: str) -> object:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float | list) else text
