@@ -6,7 +6,6 @@ from p2pfl.aggregation import blocks
 from p2pfl.aggregation.blocks import aggregate
 from p2pfl.aggregation.mean import mean
 
-
 Vector = NDArray[np.float32]
 
 
