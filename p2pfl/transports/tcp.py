@@ -1,0 +1,182 @@
+"""Links over TCP, made for large models: bodies go from vector to vector, copied by the kernel alone.
+
+Whoever dials greets first; each side checks the other's greeting, and a refusal is told to the other side
+with a code and words.  Then packets flow both ways.  When a peer reads slowly, its messages wait in a short
+outbox and the oldest are dropped; when this node is slow, TCP's own window makes the peer wait.
+"""
+
+import asyncio
+import errno
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import assert_never
+
+from p2pfl.errors import ConfigError, RemoteError, TransportError
+from p2pfl.transports.addresses import format_address, parse_address, port_holder
+from p2pfl.transports.tcp_link import Stage, Surroundings, TcpLink
+from p2pfl.transports.transport import LinkHandler
+from p2pfl.wire.bodies import BodySchema
+from p2pfl.wire.limits import Limits
+from p2pfl.wire.packets import Greeting
+from p2pfl.wire.pool import BufferPool
+
+ADDRESS_NOT_TO_BE_HAD = 6  # exit code
+
+
+class TcpTransport:
+    """Listens on one address and dials others; port 0 takes any free port.
+
+    ``bodies`` are the protocol's declarations and ``parameters`` the size of the local model: together they
+    bound what is received.  ``refused`` is told of each link that either side refused or broke off.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        bodies: Mapping[str, tuple[int, str]],
+        parameters: int,
+        limits: Limits,
+        refused: Callable[[str, RemoteError], None] | None = None,
+    ) -> None:
+        self._host = host
+        self._port = port
+        self._limits = limits
+        self._refused = refused
+        self._schema = BodySchema(parameters, bodies, limits)
+        self._shared: Surroundings | None = None  # once it listens
+        self._server: asyncio.Server | None = None
+        self._links: set[TcpLink] = set()
+        self._strangers: dict[TcpLink, None] = {}  # accepted, have not greeted; oldest first
+        self._blocked: list[TcpLink] = []  # wait for memory
+        self._is_closed = False
+        self._all_ended = asyncio.Event()
+
+    async def listen(self, greeting: Callable[[], Greeting], handler: LinkHandler) -> str:
+        """Accept links from now on; returns the address to dial.
+
+        Raises ConfigError (exit code 6) when the address is not to be had.
+        """
+        loop = asyncio.get_running_loop()
+        self._shared = Surroundings(
+            limits=self._limits,
+            schema=self._schema,
+            pool=BufferPool(self._limits, lambda: self._memory_freed(loop)),
+            greeting=greeting,
+            handler=handler,
+            report=self._report,
+            tell=self._told,
+        )
+        try:
+            accept = partial(TcpLink, self._shared, dialled=False)
+            self._server = await loop.create_server(accept, self._host, self._port)
+        except OSError as error:
+            raise _not_to_be_had(self._host, self._port, error) from error
+        return format_address(*self._server.sockets[0].getsockname()[:2])
+
+    async def dial(self, address: str) -> None:
+        """Make one attempt at a link; ``link_up`` has been called when this returns.
+
+        Raises TransportError when the peer cannot be reached, RemoteError when either side refuses.
+        """
+        assert self._shared is not None, "a transport listens before it dials"
+        host, port = parse_address(address)
+        connect = partial(TcpLink, self._shared, dialled=True)
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._limits.connect_s):
+                _, link = await loop.create_connection(connect, host, port)
+        except TimeoutError as error:
+            raise TransportError(f"{address} did not answer within {self._limits.connect_s:g} s") from error
+        except OSError as error:
+            raise TransportError(f"{address} cannot be reached: {_words(error)}") from error
+        try:
+            await link.outcome
+        except asyncio.CancelledError:
+            link.abort("given up")
+            raise
+
+    async def close(self) -> None:
+        """Close every link and stop listening."""
+        self._is_closed = True
+        if self._server is not None:
+            self._server.close()
+        for link in list(self._links):
+            if link.is_up:
+                link.close("leaving")
+            else:
+                link.abort("leaving")
+        while self._links:
+            self._all_ended.clear()
+            await self._all_ended.wait()
+        if self._server is not None:
+            await self._server.wait_closed()
+
+    def _told(self, link: TcpLink, stage: Stage) -> None:
+        match stage:
+            case Stage.CONNECTED:
+                self._connected(link)
+            case Stage.UP:
+                self._strangers.pop(link, None)
+            case Stage.BLOCKED:
+                self._blocked.append(link)
+            case Stage.ENDED:
+                self._ended(link)
+            case _:
+                assert_never(stage)
+
+    def _connected(self, link: TcpLink) -> None:
+        self._links.add(link)
+        if self._is_closed:
+            link.abort("leaving")
+        elif not link.is_dialled:
+            self._strangers[link] = None
+            if len(self._strangers) > self._limits.greeting_links:
+                oldest = next(iter(self._strangers))
+                self._report(oldest.address, RemoteError("did not greet, and others came", code="crowded"))
+                oldest.abort("crowded")
+
+    def _ended(self, link: TcpLink) -> None:
+        self._links.discard(link)
+        self._strangers.pop(link, None)
+        if link in self._blocked:
+            self._blocked.remove(link)
+        if not self._links:
+            self._all_ended.set()
+
+    def _memory_freed(self, loop: asyncio.AbstractEventLoop) -> None:
+        """The pool's word, in whatever thread an array was collected."""
+        with suppress(RuntimeError):  # the loop has been closed meanwhile
+            loop.call_soon_threadsafe(self._retry_blocked)
+
+    def _retry_blocked(self) -> None:
+        blocked, self._blocked = self._blocked, []
+        for link in blocked:
+            link.retry()
+
+    def _report(self, address: str, error: RemoteError) -> None:
+        if self._refused is not None:
+            self._refused(address, error)
+
+
+def _not_to_be_had(host: str, port: int, error: OSError) -> ConfigError:
+    holder = port_holder(port) if error.errno == errno.EADDRINUSE else ""
+    fix = (
+        f"stop that process, or start with --port {port + 1}" if holder else "choose another port or address"
+    )
+    return ConfigError(
+        f"cannot listen on {host}:{port}: {_words(error)}",
+        facts=[f"{holder} holds it"] if holder else [],
+        fix=fix,
+        exit_code=ADDRESS_NOT_TO_BE_HAD,
+    )
+
+
+def _words(error: OSError) -> str:
+    """The system's own words for an error, without what the event loop adds."""
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return str(error.strerror or error)

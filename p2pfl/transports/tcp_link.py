@@ -1,0 +1,269 @@
+"""One TCP connection: greetings first, then packets both ways, until either side closes it."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+from typing import assert_never, cast
+
+from p2pfl.errors import P2PError, RemoteError, TransportError
+from p2pfl.membership import Heartbeat
+from p2pfl.transports.addresses import format_address
+from p2pfl.transports.tcp_writer import Outgoing, TcpWriter
+from p2pfl.transports.transport import LinkHandler
+from p2pfl.wire.bodies import BodySchema
+from p2pfl.wire.greetings import refusal
+from p2pfl.wire.heartbeat_codec import encode_heartbeat
+from p2pfl.wire.inbound import Arrival, Inbound
+from p2pfl.wire.limits import Limits
+from p2pfl.wire.link_codec import Refused, encode_goodbye, encode_greeting, encode_refused
+from p2pfl.wire.message_codec import encode_message
+from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
+from p2pfl.wire.pool import BufferPool
+
+# A machine that vanished without a word: probed after 15 s of silence, given up after 45 s.
+_KEEPALIVE_S = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
+
+
+class Stage(Enum):
+    """What a link tells its transport of itself."""
+
+    CONNECTED = "connected"
+    UP = "up"  # both sides have greeted
+    BLOCKED = "blocked"  # reading waits for memory: ``retry`` when there may be some
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surroundings:
+    """What all links of one transport share, and whom they tell."""
+
+    limits: Limits
+    schema: BodySchema
+    pool: BufferPool
+    greeting: Callable[[], Greeting]
+    handler: LinkHandler
+    report: Callable[[str, RemoteError], None]  # the address and the reason of a link refused or broken off
+    tell: Callable[["TcpLink", Stage], None]
+
+
+class TcpLink(asyncio.BufferedProtocol):
+    """A link over one connection; ``outcome`` is settled when it is up, or why it will not be."""
+
+    def __init__(self, shared: Surroundings, *, dialled: bool) -> None:
+        self._shared = shared
+        self.is_dialled = dialled
+        self._inbound = Inbound(shared.limits, shared.schema, shared.pool)
+        self._socket: asyncio.Transport
+        self._writer: TcpWriter
+        self._peer: Greeting | None = None  # set while the link is up
+        self._reason = ""  # why the link ends, once it does
+        self._timer: asyncio.TimerHandle | None = None  # the deadline of what goes on now
+        self.address = ""
+        self.outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def peer(self) -> Greeting:
+        """What the other side said of itself."""
+        assert self._peer is not None, "the link is not up yet"
+        return self._peer
+
+    @property
+    def is_up(self) -> bool:
+        """Whether both sides have greeted and accepted each other."""
+        return self._peer is not None
+
+    @property
+    def bytes_received(self) -> int:
+        """All that has arrived so far: it grows while a long body keeps heartbeats waiting."""
+        return self._inbound.total_bytes
+
+    @property
+    def waiting(self) -> int:
+        """Packets in the outbox, of which none has begun to be sent."""
+        return self._writer.waiting
+
+    def send(self, packet: Packet, replaces: str = "") -> None:
+        """Queue a packet; never blocks; drops as the outbox's limit and ``replaces`` say."""
+        match packet:
+            case Envelope():
+                head, body = encode_message(packet, self._shared.schema)
+                self._writer.send(Outgoing(head, tuple(body)), replaces)
+            case Heartbeat():
+                self._writer.send_control(encode_heartbeat(packet))
+            case Goodbye(code, text):
+                self.close(code, text)
+            case _:
+                assert_never(packet)
+
+    def close(self, code: str, text: str = "") -> None:
+        """Say good-bye with a code, after the body that is half sent, then close."""
+        self._end(f"{code}: {text}" if text else code, encode_goodbye(Goodbye(code, text)))
+
+    def abort(self, reason: str) -> None:
+        """Cut the connection without a word."""
+        self._reason = self._reason or reason
+        self._socket.abort()
+
+    def retry(self) -> None:
+        """There may be memory for the body that waits."""
+        if not self._reason:
+            self._socket.resume_reading()
+            self._take(self._inbound.retry())
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is connected: the dialling side greets first."""
+        self._socket = cast(asyncio.Transport, transport)
+        self._writer = TcpWriter(self._socket, self._shared.limits)
+        peer_name = transport.get_extra_info("peername") or ("gone", 0)  # it may have left already
+        self.address = format_address(*peer_name[:2])
+        _keep_alive(transport.get_extra_info("socket"))
+        self._shared.tell(self, Stage.CONNECTED)
+        self._start_timer(self._shared.limits.handshake_s, self._expire)
+        if self.is_dialled:
+            self._writer.send_control(encode_greeting(self._shared.greeting()))
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        """Where the event loop puts what it reads."""
+        return self._inbound.buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Something was read."""
+        self._take(self._inbound.received(nbytes))
+
+    def pause_writing(self) -> None:
+        """The peer reads more slowly than we write."""
+        self._writer.pause()
+
+    def resume_writing(self) -> None:
+        """What was written has been sent."""
+        self._writer.resume()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The socket is gone, for whatever reason."""
+        self._stop_timer()
+        self._inbound.close()
+        self._writer.stop()
+        self._reason = self._reason or ("connection closed" if exc is None else f"connection lost: {exc}")
+        self._fail(TransportError(f"{self.address} ended the connection before it greeted"))
+        self._shared.tell(self, Stage.ENDED)
+        if self._peer is not None:
+            self._shared.handler.link_down(self, self._reason)
+
+    def _take(self, arrivals: Iterator[Arrival]) -> None:
+        try:
+            for arrival in arrivals:
+                self._handle(arrival)
+                if self._reason:
+                    return
+        except RemoteError as error:
+            self._break_off(error, error)
+            return
+        if self._inbound.is_blocked:
+            self._socket.pause_reading()
+            self._shared.tell(self, Stage.BLOCKED)
+        if self._peer is not None:
+            self._watch_body()
+
+    def _handle(self, arrival: Arrival) -> None:
+        match arrival:
+            case Greeting():
+                self._greet(arrival)
+            case Refused(code, text):
+                error = RemoteError(text or "the peer gave no reason", code=code)
+                self._shared.report(self.address, error)
+                self._fail(error)
+                self.abort(f"refused: {code}: {text}")
+            case Goodbye(code, text):
+                self._shared.handler.packet_received(self, arrival)
+                self.abort(f"{code}: {text}" if text else code)
+            case Envelope() | Heartbeat():
+                self._shared.handler.packet_received(self, arrival)
+            case _:
+                assert_never(arrival)
+
+    def _greet(self, theirs: Greeting) -> None:
+        ours = self._shared.greeting()
+        objections = refusal(ours, theirs)
+        if objections is not None:
+            self._break_off(*objections)
+            return
+        if not self.is_dialled:
+            self._writer.send_control(encode_greeting(ours))
+        self._stop_timer()
+        self._peer = theirs
+        self._inbound.accept(theirs.id)
+        self._shared.tell(self, Stage.UP)
+        self._shared.handler.link_up(self, dialled=self.is_dialled)
+        if not self.outcome.done():
+            self.outcome.set_result(None)
+
+    def _break_off(self, here: RemoteError, there: RemoteError) -> None:
+        """End the link over a fault of the peer's, told in its own words."""
+        self._shared.report(self.address, here)
+        self._fail(here)
+        if self._peer is None:
+            farewell = encode_refused(Refused(there.code, there.what))
+        else:
+            farewell = encode_goodbye(Goodbye(there.code, there.what))
+        self._end(f"{here.code}: {here.what}", farewell)
+
+    def _end(self, reason: str, farewell: bytes) -> None:
+        if self._reason:
+            return
+        self._reason = reason
+        self._socket.pause_reading()
+        self._start_timer(self._shared.limits.closing_s, self._socket.abort)
+        self._writer.finish(farewell)
+
+    def _expire(self) -> None:
+        """The peer has not greeted in time."""
+        what = f"{self.address} did not greet within {self._shared.limits.handshake_s:g} s"
+        self._fail(TransportError(what))
+        self._shared.report(self.address, RemoteError(what, code="handshake_timeout"))
+        self.abort("handshake_timeout")
+
+    def _fail(self, error: P2PError) -> None:
+        """Tell whoever dialled that there will be no link; nothing if there has been one."""
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+            self.outcome.exception()  # nobody need ask: on the accepting side nobody does
+
+    def _watch_body(self) -> None:
+        """A body in transit must keep moving."""
+        if not self._inbound.is_in_body:
+            self._stop_timer()
+        elif self._timer is None:
+            mark = self._inbound.total_bytes
+            self._start_timer(self._shared.limits.transfer_window_s, lambda: self._check_pace(mark))
+
+    def _check_pace(self, mark: int) -> None:
+        self._timer = None
+        limits = self._shared.limits
+        moved = self._inbound.total_bytes - mark
+        if moved < limits.transfer_window_bytes:
+            slow = f"a body moved by {moved} bytes in {limits.transfer_window_s:g} s"
+            error = RemoteError(slow, code="too_slow")
+            self._break_off(error, error)
+        else:
+            self._watch_body()
+
+    def _start_timer(self, delay_s: float, action: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = asyncio.get_running_loop().call_later(delay_s, action)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def _keep_alive(connection: socket.socket) -> None:
+    with suppress(OSError):  # some platforms refuse once the peer has left
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for name, value in _KEEPALIVE_S:
+            if hasattr(socket, name):  # differs between platforms
+                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
