@@ -9,7 +9,9 @@ restores the last stored snapshot, and brings the links up again.  A training ta
 time; it is computed when that time is over, since nothing needs its result earlier.
 """
 
-from collections.abc import Callable, Collection
+import gc
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import partial
 from math import inf
 from typing import TypeAlias, assert_never
@@ -17,15 +19,17 @@ from typing import TypeAlias, assert_never
 from p2pfl.errors import ConfigError, unknown_name
 from p2pfl.events import Adopt, Finish, Received, Send, SetTimer, Started, Store, TimerFired, Train, Trained
 from p2pfl.learning.learner import TrainingState
-from p2pfl.membership import Heard, LinkDown, LinkUp, Tell
+from p2pfl.membership import Heard, Input, LinkDown, LinkUp, Tell
 from p2pfl.model import Model, Snapshot
 from p2pfl.node import Node, NodeEffect
 from simulations.agenda import Agenda
-from simulations.links import HEADER_BYTES, LinkTable, Parcel, SimulatedLink, Waiting, message_bytes
+from simulations.links import HEADER_BYTES, LinkTable, Parcel, SimulatedLink, message_bytes
 from simulations.network import Network
 from simulations.swarm import Swarm
 from simulations.traces import Trace
 from simulations.training import Trainer
+
+RARELY = (200_000, 20, 50)  # thresholds of the garbage collector's three generations
 
 # What somebody who watches the run is told: (member, what it adopts, virtual time).
 Watcher: TypeAlias = Callable[[str, Adopt, float], None]
@@ -153,9 +157,10 @@ class EventSimulator:
     def run(self, *, until_s: float = inf) -> None:
         """Go on until all members have finished and only timers are left, or until ``until_s``."""
         agenda = self._agenda
-        while not (self._running == 0 and agenda.has_only_timers):
-            if not agenda.step(until_s):
-                break
+        with _rare_garbage_collection():
+            while not (self._running == 0 and agenda.has_only_timers):
+                if not agenda.step(until_s):
+                    break
         if until_s < inf:
             agenda.now_s = max(agenda.now_s, until_s)
 
@@ -223,17 +228,17 @@ class EventSimulator:
         arrival_s = link.in_order_s(self._agenda.now_s + self._links.network.latency_s)
         self._agenda.at(arrival_s, partial(self._deliver, self._hosts[link.to], change))
 
-    def _deliver(self, host: Host, parcel: Parcel) -> None:
+    def _deliver(self, host: Host, event: Received | Input) -> None:
         if not host.is_up:
             return
-        match parcel:
+        match event:
             case LinkUp(peer):
                 host.linked.add(peer)
             case LinkDown(peer):
                 host.linked.discard(peer)
             case _:
                 pass
-        self._carry_out(host, host.node.handle(parcel, self._agenda.now_s))
+        self._carry_out(host, host.node.handle(event, self._agenda.now_s))
 
     def _carry_out(self, host: Host, effects: list[NodeEffect]) -> None:
         for effect in effects:
@@ -251,48 +256,49 @@ class EventSimulator:
                 case Finish():
                     self._finish(host, effect)
                 case Tell():
-                    heard = Heard(host.member, effect.heartbeat)
-                    self._dispatch(host, effect.to, Waiting(heard, HEADER_BYTES, "heartbeat"))
+                    parcel = Parcel(Heard(host.member, effect.heartbeat), HEADER_BYTES)
+                    self._dispatch(host, effect.to, parcel, "heartbeat")
                 case _:
                     assert_never(effect)
 
     def _send(self, host: Host, send: Send) -> None:
         message = send.message
-        parcel = Received(host.member, message)
-        self._dispatch(host, send.to, Waiting(parcel, message_bytes(message), send.replaces))
+        parcel = Parcel(Received(host.member, message), message_bytes(message))
+        self._dispatch(host, send.to, parcel, send.replaces)
 
-    def _dispatch(self, host: Host, to: str, waiting: Waiting) -> None:
+    def _dispatch(self, host: Host, to: str, parcel: Parcel, replaces: str) -> None:
         if to not in host.linked:
             self._record.unsent += 1
             return
         link = self._links.between(host.member, to)
         if not self._links.network.has_bandwidth_limit:
-            self._launch(host, link, waiting)
+            self._launch(host, link, parcel)
             return
-        link.wait(waiting)
+        link.wait(parcel, replaces)
         if not link.is_busy:
             self._use_line(host, link)
 
     def _use_line(self, host: Host, link: SimulatedLink) -> None:
         link.is_busy = bool(link.outbox)
         if link.is_busy:
-            waiting = link.outbox.popleft()
-            seconds = waiting.size_bytes * 8 / self._links.network.bandwidth_bps
-            self._agenda.at(self._agenda.now_s + seconds, partial(self._leave_line, host, link, waiting))
+            parcel, _ = link.outbox.popleft()
+            seconds = parcel.size_bytes * 8 / self._links.network.bandwidth_bps
+            self._agenda.at(self._agenda.now_s + seconds, partial(self._leave_line, host, link, parcel))
 
-    def _leave_line(self, host: Host, link: SimulatedLink, waiting: Waiting) -> None:
-        self._launch(host, link, waiting)
+    def _leave_line(self, host: Host, link: SimulatedLink, parcel: Parcel) -> None:
+        self._launch(host, link, parcel)
         self._use_line(host, link)
 
-    def _launch(self, host: Host, link: SimulatedLink, waiting: Waiting) -> None:
-        agenda, parcel = self._agenda, waiting.parcel
-        arrivals_s = link.arrivals_s(agenda.now_s, waiting.size_bytes)
-        target = self._hosts[link.to]
+    def _launch(self, host: Host, link: SimulatedLink, parcel: Parcel) -> None:
+        agenda = self._agenda
+        arrivals_s = link.arrivals_s(agenda.now_s, parcel.size_bytes)
+        deliver = partial(self._deliver, self._hosts[link.to], parcel.content)
         for arrival_s in arrivals_s:
-            agenda.at(arrival_s, partial(self._deliver, target, parcel))
-        if self._record.trace is not None and isinstance(parcel, Received):
+            agenda.at(arrival_s, deliver)
+        if self._record.trace is not None and isinstance(parcel.content, Received):
+            message = parcel.content.message
             self._record.trace.sent(
-                agenda.now_s, host.member, link.to, message=parcel.message, arrivals_s=arrivals_s
+                agenda.now_s, host.member, link.to, message=message, arrivals_s=arrivals_s
             )
 
     def _set_timer(self, host: Host, timer: SetTimer) -> None:
@@ -337,6 +343,17 @@ class EventSimulator:
     def _note(self, host: Host, what: str) -> None:
         if self._record.trace is not None:
             self._record.trace.note(self._agenda.now_s, host.member, what)
+
+
+@contextmanager
+def _rare_garbage_collection() -> Iterator[None]:
+    """Look for cycles seldom: a run makes hardly any, and looking costs a third of its time."""
+    usual = gc.get_threshold()
+    gc.set_threshold(*RARELY)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 def _check_member(swarm: Swarm, member: str) -> None:

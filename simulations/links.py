@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Mapping
 from math import inf
-from typing import TypeAlias
 
 from p2pfl.events import Message, Received
 from p2pfl.membership import Input
@@ -12,7 +11,15 @@ from simulations.network import LinkFates, Network
 HEADER_BYTES = 64  # a frame's header, about: kind, round, age, weight and a few fields; or a heartbeat
 MAX_OUTBOX = 64  # messages that wait for a slow link; beyond it the oldest is dropped
 
-Parcel: TypeAlias = Received | Input
+
+class Parcel:
+    """What a link carries, and its size."""
+
+    __slots__ = ("content", "size_bytes")
+
+    def __init__(self, content: Received | Input, size_bytes: int) -> None:
+        self.content = content
+        self.size_bytes = size_bytes
 
 
 def message_bytes(message: Message) -> int:
@@ -23,17 +30,6 @@ def message_bytes(message: Message) -> int:
     for array in message.body:
         size += array.nbytes
     return size
-
-
-class Waiting:
-    """A parcel in the outbox of a link with limited bandwidth."""
-
-    __slots__ = ("parcel", "replaces", "size_bytes")
-
-    def __init__(self, parcel: Parcel, size_bytes: int, replaces: str) -> None:
-        self.parcel = parcel
-        self.size_bytes = size_bytes
-        self.replaces = replaces
 
 
 class SimulatedLink:
@@ -47,7 +43,7 @@ class SimulatedLink:
         self.bytes_sent = 0
         self.lost = 0
         self.is_busy = False  # with a limited bandwidth: a parcel is being put on the line
-        self.outbox: deque[Waiting] = deque(maxlen=MAX_OUTBOX)
+        self.outbox: deque[tuple[Parcel, str]] = deque(maxlen=MAX_OUTBOX)  # with what it replaces
         self._fates = fates
         self._keeps_order = network.keeps_order
         self._last_s = -inf
@@ -57,6 +53,8 @@ class SimulatedLink:
         delays = self._fates.delays_s(self.sent)
         self.sent += 1
         self.bytes_sent += size_bytes
+        if len(delays) == 1:
+            return (self.in_order_s(now_s + delays[0]),)
         if not delays:
             self.lost += 1
         return tuple([self.in_order_s(now_s + delay_s) for delay_s in delays])
@@ -69,14 +67,14 @@ class SimulatedLink:
             self._last_s = arrival_s
         return self._last_s
 
-    def wait(self, waiting: Waiting) -> None:
-        """Put a parcel into the outbox, in the place of one that it replaces."""
-        if waiting.replaces:
-            kept = [other for other in self.outbox if other.replaces != waiting.replaces]
+    def wait(self, parcel: Parcel, replaces: str) -> None:
+        """Put a parcel into the outbox; one that it replaces goes."""
+        if replaces:
+            kept = [waiting for waiting in self.outbox if waiting[1] != replaces]
             if len(kept) < len(self.outbox):
                 self.outbox.clear()
                 self.outbox.extend(kept)
-        self.outbox.append(waiting)
+        self.outbox.append((parcel, replaces))
 
 
 class LinkTable:
