@@ -26,7 +26,7 @@ from node_daemon.layers import (
     variable_of,
 )
 from node_daemon.paths import CONFIG_NAME, config_files
-from node_daemon.sections import Settings
+from node_daemon.sections import Settings, fields_of
 from p2pfl.errors import ConfigError, unknown_name
 
 IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -109,6 +109,9 @@ def validate(layers: Sequence[Layer]) -> Config:
         settings = Settings(**merged)  # type: ignore[arg-type]  # pydantic checks what a file said
     except ValidationError as error:
         errors += [_explain(detail, layers) for detail in error.errors(include_url=False)]
+    except ConfigError as error:  # a limit that makes no sense
+        error.where = _where(layers, error.what.partition(" ")[0])
+        errors.append(error)
     if len(errors) == 1:
         raise errors[0]
     if errors:
@@ -150,7 +153,7 @@ def _explain(detail: ErrorDetails, layers: Sequence[Layer]) -> ConfigError:
     """One finding of pydantic in the words of the operator."""
     key = ".".join(str(part) for part in detail["loc"] if isinstance(part, str) and "[" not in part)
     where = _where(layers, key)
-    if detail["type"] == "extra_forbidden":
+    if detail["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         near = nearest(key)
         kind = "setting" if "." in key else "section"
         fix = f"did you mean {near}?" if near else "p2pnode config show lists all settings"
@@ -168,9 +171,7 @@ def _explain(detail: ErrorDetails, layers: Sequence[Layer]) -> ConfigError:
 def _allowed(key: str) -> str:
     """What a key is for, from its description."""
     section, _, name = key.partition(".")
-    if section not in Settings.model_fields:
-        return ""
-    fields = getattr(Settings.model_fields[section].annotation, "model_fields", {})
+    fields = fields_of(section)
     return fields[name].description or "" if name in fields else ""
 
 

@@ -3,8 +3,6 @@
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import get_args
 
 import tomlkit
 from pydantic.fields import FieldInfo
@@ -14,7 +12,7 @@ from tomlkit.items import Table
 from node_daemon.config import Config, nearest, validate
 from node_daemon.files import make_private_folder, write_atomically
 from node_daemon.layers import Layer, file_layer, is_option, known_keys, merge, nest
-from node_daemon.sections import Settings
+from node_daemon.sections import Settings, fields_of
 from p2pfl.errors import ConfigError
 
 CONFIG_VERSION = 1
@@ -25,9 +23,8 @@ def template(values: Mapping[str, object]) -> str:
     document = tomlkit.document()
     document.add(tomlkit.comment("p2pnode: a line without # sets a value; p2pnode config check verifies it"))
     document.add("config_version", tomlkit.item(CONFIG_VERSION))
-    for name, field in Settings.model_fields.items():
-        fields = getattr(field.annotation, "model_fields", None)
-        if fields is not None:
+    for name in Settings.model_fields:
+        if fields := fields_of(name):
             document.add(tomlkit.nl())
             document.add(name, _section(name, fields, values))
     return tomlkit.dumps(document)
@@ -36,7 +33,8 @@ def template(values: Mapping[str, object]) -> str:
 def _section(name: str, fields: Mapping[str, FieldInfo], values: Mapping[str, object]) -> Table:
     section = tomlkit.table()
     for key, field in fields.items():
-        section.add(tomlkit.comment(field.description or key))
+        if field.description:
+            section.add(tomlkit.comment(field.description))
         value = values.get(f"{name}.{key}")
         if value is not None:
             section.add(key, tomlkit.item(value))
@@ -95,10 +93,9 @@ def _table(document: tomlkit.TOMLDocument, tables: list[str]) -> Table | tomlkit
 def _value(key: str, text: str) -> object:
     """The TOML value that the operator meant; texts need no quotation marks on the command line."""
     section, _, name = key.partition(".")
-    fields = getattr(Settings.model_fields[section].annotation, "model_fields", {})
+    fields = fields_of(section)
     kind = fields[name].annotation if name in fields else None
-    kinds = set(get_args(kind)) - {NoneType} if isinstance(kind, UnionType) else {kind}
-    if kinds == {str}:
+    if kind in (str, str | None):
         return text
     try:
         return tomllib.loads(f"value = {text}")["value"]

@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic_settings import EnvSettingsSource, SettingsError
 
 from node_daemon.files import read_checked
-from node_daemon.sections import OptionValue, Settings
+from node_daemon.sections import OptionValue, Settings, fields_of
 from p2pfl.errors import ConfigError
 
 PREFIX = "P2PNODE_"
@@ -157,10 +157,7 @@ def is_option(key: str) -> bool:
     table, _, name = key.rpartition(".")
     if table not in OPTION_TABLES:
         return False
-    section = table.partition(".")[0]
-    field = Settings.model_fields[section].annotation
-    assert isinstance(field, type), section
-    return table == "data.options" or name not in getattr(field, "model_fields", {})
+    return table == "data.options" or name not in fields_of(table)
 
 
 def _decoded(text: str) -> OptionValue:
@@ -174,10 +171,8 @@ def _decoded(text: str) -> OptionValue:
 
 def known_keys() -> list[str]:
     """Dotted paths of all settings; options of items are not among them."""
-    keys = ["config_version"]
-    for name, field in Settings.model_fields.items():
-        keys += [f"{name}.{key}" for key in getattr(field.annotation, "model_fields", {})]
-    return keys
+    sections = [name for name in Settings.model_fields if fields_of(name)]
+    return ["config_version", *(f"{name}.{key}" for name in sections for key in fields_of(name))]
 
 
 def unknown_variables() -> list[str]:

@@ -8,7 +8,11 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic.dataclasses import dataclass as pydantic_dataclass
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from p2pfl.wire.limits import Limits
 
 DEFAULT_PORT = 7964
 MAX_STATIC_PEERS = 1024
@@ -186,10 +190,9 @@ class LogSection(Section):
     )
 
 
-class LimitsSection(Section):
-    """Bounds on what the node keeps."""
-
-    checkpoints: Whole = Field(3, ge=1, le=1000, description="checkpoints kept in the state folder")
+@pydantic_dataclass(frozen=True, slots=True, config=ConfigDict(extra="forbid"))
+class LimitsSection(Limits):
+    """What is accepted from one peer, and kept for one."""
 
 
 class Settings(BaseSettings):
@@ -219,3 +222,11 @@ class Settings(BaseSettings):
         """Only the merged values: their origins must be known, so ``config`` reads each source itself."""
         del settings_cls, env_settings, dotenv_settings, file_secret_settings
         return (init_settings,)
+
+
+def fields_of(section: str) -> Mapping[str, FieldInfo]:
+    """The known keys of a section; of what is no section, none."""
+    field = Settings.model_fields.get(section)
+    kind = None if field is None else field.annotation
+    fields: Mapping[str, FieldInfo] = getattr(kind, "model_fields", getattr(kind, "__pydantic_fields__", {}))
+    return fields

@@ -1,0 +1,158 @@
+"""Puts a node together from its settings: everything that a ``Peer`` is made of."""
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import cast
+
+import topologies
+from node_daemon.choices import make_task, protocol_class
+from node_daemon.local_data import training_rows
+from node_daemon.plan import Plan
+from node_daemon.sections import Settings
+from p2pfl import registry
+from p2pfl.aggregation.blocks import Rule, aggregate
+from p2pfl.discovery.discovery import Discovery
+from p2pfl.errors import ConfigError
+from p2pfl.learning.learner import Learner, LearnerSetup
+from p2pfl.membership import Membership, Rumour, State
+from p2pfl.model import Checkpoint
+from p2pfl.node import Node
+from p2pfl.protocols.protocol import Setup
+from p2pfl.roster import GraphWiring
+from p2pfl.trust import Trust
+from p2pfl.wire.packets import Greeting
+
+SPARSE_FROM = 512  # members from which mixing weights are kept sparse
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+AGGREGATION = "mean"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """What is learned here: the learner on this node's rows, and a second one that only evaluates."""
+
+    learner: Learner
+    judge: Learner
+    train_rows: int
+    test_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """Who this node is in this start."""
+
+    id: str
+    name: str
+    number: int
+    incarnation: int
+
+
+def check_host(settings: Settings) -> None:
+    """Refuse to listen to other machines unless the operator has said that this network is open."""
+    host = settings.network.listen_host
+    if host not in LOOPBACK and not settings.network.insecure:
+        raise ConfigError(
+            f"network.host is {host}, which other machines can reach",
+            facts=["links are neither encrypted nor authenticated yet"],
+            fix="on a network you trust: p2pnode start --insecure; otherwise leave network.host out",
+        )
+
+
+def node_number(settings: Settings, node_id: str) -> int:
+    """What addresses the node's random draws: as configured, else 32 bits of its id's hash."""
+    if settings.node.number is not None:
+        return settings.node.number
+    return int.from_bytes(hashlib.sha256(node_id.encode()).digest()[:4], "big")
+
+
+def make_work(settings: Settings, plan: Plan, number: int) -> Work:
+    """Load the data and make the learner; raises ConfigError when something is missing."""
+    task = make_task(settings)
+    dataset = task.dataset()
+    rows = training_rows(settings, dataset)
+    setup = LearnerSetup(
+        seed=settings.network.seed,
+        number=number,
+        rounds=plan.rounds,
+        device=settings.node.device,
+        is_deterministic=settings.node.deterministic,
+    )
+    learner = task.learner(rows, dataset.test, setup)
+    return Work(learner, task.learner(rows, dataset.test, setup), len(rows), len(dataset.test))
+
+
+def make_membership(me: Me) -> Membership:
+    """The node's table of members, with itself in it."""
+    return Membership(Rumour(me.id, me.incarnation, State.ALIVE, me.name))
+
+
+def make_node(
+    settings: Settings,
+    plan: Plan,
+    me: Me,
+    *,
+    learner: Learner,
+    membership: Membership,
+    checkpoint: Checkpoint | None,
+) -> Node:
+    """The pure node: protocol, membership, open trust and graph; restored if there is a checkpoint."""
+    rule = cast(Rule, registry.resolve("aggregation", AGGREGATION))
+    setup = Setup(
+        me=me.id,
+        number=me.number,
+        model=learner.initial(),
+        seed=settings.network.seed,
+        rounds=plan.rounds,
+        aggregate=partial(aggregate, rule),
+    )
+    node = Node(
+        me.id,
+        protocol=protocol_class(settings)(setup, **settings.protocol.options),  # type: ignore[call-arg]
+        membership=membership,
+        wiring=partial(graph_wiring, settings),
+        trust=Trust(),
+        min_members=settings.network.min_peers,
+    )
+    if checkpoint is not None:
+        node.restore(checkpoint.snapshot)
+    return node
+
+
+def graph_wiring(settings: Settings, roster: Mapping[str, str]) -> GraphWiring:
+    """The graph over the present members: a pure function of the settings and the roster."""
+    section = settings.topology
+    options = dict(section.options)
+    if section.name == "file":
+        options.setdefault("names", dict(roster))  # type: ignore[arg-type]  # a table, which TOML has too
+    graph = topologies.for_members(section.name, list(roster), settings.network.seed, **options)
+    schedule = topologies.static(graph, sparse=len(roster) > SPARSE_FROM)
+    return GraphWiring(tuple(graph), schedule)
+
+
+def make_greeting(me: Me, plan: Plan, network: bytes) -> Greeting:
+    """What this start of the node says of itself."""
+    return Greeting(
+        id=me.id,
+        name=me.name,
+        network=network,
+        incarnation=me.incarnation,
+        boot=os.urandom(8),
+        plan=plan.hash,
+        plan_words=plan.words,
+    )
+
+
+def make_discoveries(settings: Settings) -> list[Discovery]:
+    """What finds peers: the static list, if there is one, and mDNS, unless it is off."""
+    found: list[Discovery] = []
+    network = settings.network
+    if network.static:
+        static = cast(Callable[[Sequence[str]], Discovery], registry.resolve("discovery", "static"))
+        found.append(static(network.static))
+    if network.mdns:
+        mdns = cast(Callable[[], Discovery], registry.resolve("discovery", "mdns"))
+        found.append(mdns())
+    return found

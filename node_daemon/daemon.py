@@ -1,0 +1,245 @@
+"""The daemon: one node from its start to its end, in the foreground.
+
+Everything that can be wrong with the configuration is found before a socket opens.  SIGTERM, Ctrl-C and
+``p2pnode stop`` end it in order (checkpoint, good-bye, exit code 0) within ``STOP_S``; a second signal ends
+it at once.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from node_daemon import assembly, banner, checkpoint
+from node_daemon.answers import Answers, Standing
+from node_daemon.choices import check_choices, protocol_class
+from node_daemon.config import load_config
+from node_daemon.control import ControlServer
+from node_daemon.files import load_or_create_identity, locked
+from node_daemon.journal import Journal
+from node_daemon.logs import file_handler, is_text, log_event, stream_handler
+from node_daemon.monitor import Monitor
+from node_daemon.paths import Paths, home_paths, user_paths
+from node_daemon.plan import Plan, plan_of
+from node_daemon.sections import Settings
+from p2pfl.errors import P2PError, RemoteError
+from p2pfl.identity import network_id
+from p2pfl.model import Checkpoint
+from p2pfl.peer.peer import Peer, PeerOptions, Surroundings
+from p2pfl.transports.event_loops import loop_factory
+from p2pfl.transports.tcp import TcpTransport
+
+STOP_S = 9.0  # for checkpoint and good-byes; then the process ends all the same
+WAIT_RAN_OUT = 9  # exit code
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How this start differs from others: from nothing, with a limit for company, until the last round."""
+
+    is_fresh: bool = False
+    wait_s: float | None = None
+    is_until_finished: bool = False
+
+
+def run(
+    home: Path | None = None,
+    *,
+    file: Path | None = None,
+    flags: Mapping[str, object] | None = None,
+    manner: Manner | None = None,
+) -> int:
+    """Run a node until it is stopped; the exit code.  Raises P2PError for what stops it before or during."""
+    config = load_config(flags, home=home, file=file)
+    settings = config.settings
+    paths = home_paths(home) if home is not None else user_paths(settings.network.name)
+    assembly.check_host(settings)
+    check_choices(config)
+    plan = plan_of(settings)
+    with locked(paths.state):
+        _start_logging(settings, paths)
+        daemon = Daemon(settings, paths, plan, manner=manner or Manner())
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            return runner.run(daemon.run())
+
+
+def _start_logging(settings: Settings, paths: Paths) -> None:
+    """Lines for people or JSON on stderr, JSON in the log file; other libraries only when they warn."""
+    name = settings.node.name
+    handlers = [
+        stream_handler(sys.stderr, node=name, format=settings.log.format),
+        file_handler(paths.log, node=name),
+    ]
+    logging.basicConfig(handlers=handlers, level=logging.WARNING, force=True)
+    logging.getLogger("p2pnode").setLevel(settings.log.level.upper())
+
+
+class Daemon:
+    """Composes a node, runs it, and answers its owner."""
+
+    def __init__(self, settings: Settings, paths: Paths, plan: Plan, *, manner: Manner) -> None:
+        self._settings = settings
+        self._paths = paths
+        self._plan = plan
+        self._manner = manner
+        self._monitor = Monitor(Journal(paths.state), self._watch)
+        self._peer: Peer | None = None
+        self._standing: Standing | None = None
+        self._failure: P2PError | None = None
+        self._is_stopping = False
+        self._rounds = _Rounds()
+
+    async def run(self) -> int:
+        """Take part until stopped; raises P2PError when company, a port or the disk is not to be had."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._signalled, number)
+        self._compose()
+        assert self._peer is not None
+        assert self._standing is not None
+        answers = Answers(self._peer, self._monitor, self._standing, stop=self.stop)
+        control = ControlServer(self._paths.socket, answers.commands())
+        await control.start()
+        if self._manner.wait_s is not None:
+            loop.call_later(self._manner.wait_s, self._wait_ran_out, self._manner.wait_s)
+        try:
+            if not self._is_stopping:
+                await self._peer.run()
+        finally:
+            await control.close()
+        if self._failure is not None:
+            raise self._failure
+        self._monitor.report("node.stopped", {"round": self._peer.status().round})
+        return 0
+
+    def stop(self) -> None:
+        """End in order: checkpoint, good-bye."""
+        if self._is_stopping:
+            return
+        self._is_stopping = True
+        asyncio.get_running_loop().call_later(STOP_S, self._give_up)
+        if self._peer is not None:
+            self._peer.stop()
+
+    def _compose(self) -> None:
+        """Load what is learned, take up the checkpoint, and make the peer."""
+        settings, plan = self._settings, self._plan
+        identity = load_or_create_identity(self._paths.identity.parent)
+        number = assembly.node_number(settings, identity.id)
+        work = assembly.make_work(settings, plan, number)
+        parameters = work.learner.schema.parameters
+        if self._manner.is_fresh:
+            checkpoint.set_aside(self._paths.state)
+        stored = checkpoint.load_newest(self._paths.state, plan=plan.hash, parameters=parameters)
+        incarnation = checkpoint.next_incarnation(self._paths.state)
+        me = assembly.Me(identity.id, settings.node.name, number, incarnation)
+        membership = assembly.make_membership(me)
+        node = assembly.make_node(
+            settings, plan, me, learner=work.learner, membership=membership, checkpoint=stored
+        )
+        network = network_id(settings.network.name)
+        self._peer = Peer(
+            node,
+            membership,
+            work.learner,
+            greeting=assembly.make_greeting(me, plan, network),
+            surroundings=self._surroundings(parameters),
+            options=PeerOptions() if stored is None else PeerOptions(state=stored.state, round=stored.round),
+        )
+        resumed = None if stored is None else stored.round
+        self._standing = Standing(me, settings, plan, work=work, resumed_round=resumed)
+
+    def _surroundings(self, parameters: int) -> Surroundings:
+        network = self._settings.network
+        transport = TcpTransport(
+            network.listen_host,
+            network.port,
+            bodies=protocol_class(self._settings).bodies,
+            parameters=parameters,
+            limits=self._settings.limits,
+            refused=self._refused,
+        )
+        return Surroundings(
+            transport,
+            assembly.make_discoveries(self._settings),
+            store=self._store,
+            report=self._monitor.report,
+        )
+
+    def _store(self, found: Checkpoint) -> None:
+        checkpoint.write(self._paths.state, found, plan=self._plan.hash)
+
+    def _refused(self, address: str, error: RemoteError) -> None:
+        self._monitor.report("peer.refused", {"address": address, "code": error.code, "problem": str(error)})
+
+    def _watch(self, event: str, facts: Mapping[str, object]) -> None:
+        """Follow what the peer reports: the address, the traffic, and whether all rounds are done."""
+        assert self._peer is not None
+        assert self._standing is not None
+        if event == "node.listening":
+            self._standing.address = str(facts["address"])
+            if is_text(self._settings.log.format, sys.stderr):
+                sys.stderr.write(banner.text(self._standing, self._paths))
+        elif event == "round.done":
+            status = self._peer.status()
+            self._monitor.sample(status.bytes_sent, status.bytes_received)
+        self._rounds.note(event, facts)
+        if self._manner.is_until_finished and self._rounds.are_done:
+            asyncio.get_running_loop().call_soon(self.stop)
+
+    def _signalled(self, number: int) -> None:
+        if self._is_stopping:
+            _end_at_once(128 + number)
+        log_event(logging.getLogger("p2pnode"), logging.INFO, "node.stopping", msg="once more: at once")
+        self.stop()
+
+    def _wait_ran_out(self, wait_s: float) -> None:
+        assert self._peer is not None
+        status = self._peer.status()
+        if status.state != "waiting" or self._is_stopping:
+            return
+        wanted = self._settings.network.min_peers
+        self._failure = P2PError(
+            f"only {status.members} of {wanted} nodes were there after {wait_s:g} s",
+            where="network.min_peers",
+            facts=[f"last problem: {status.last_problem}"] if status.last_problem else [],
+            fix="start the others, name them in network.static, or wait longer",
+            exit_code=WAIT_RAN_OUT,
+        )
+        self.stop()
+
+    def _give_up(self) -> None:
+        log_event(logging.getLogger("p2pnode"), logging.ERROR, "node.stopping", msg="took too long; ended")
+        _end_at_once(1)
+
+
+@dataclass(slots=True)
+class _Rounds:
+    """Whether the last round is over and evaluated."""
+
+    evaluated: int = 0
+    finished: int | None = None
+
+    def note(self, event: str, facts: Mapping[str, object]) -> None:
+        """Take up what the peer reports."""
+        number = facts.get("round")
+        if not isinstance(number, int):
+            return
+        if event == "round.done":
+            self.evaluated = number
+        elif event == "run.finished":
+            self.finished = number
+
+    @property
+    def are_done(self) -> bool:
+        return self.finished is not None and self.evaluated >= self.finished
+
+
+def _end_at_once(code: int) -> NoReturn:
+    logging.shutdown()
+    os._exit(code)

@@ -1,0 +1,98 @@
+"""This node's training rows: its part of the task's data set, or a file of its own."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from node_daemon.sections import Settings
+from p2pfl import registry
+from p2pfl.data.dataset import Dataset, Samples
+from p2pfl.errors import ConfigError
+
+MAX_FILE_BYTES = 1 << 32
+
+Partition: TypeAlias = Callable[..., list[NDArray[np.int64]]]
+
+
+def training_rows(settings: Settings, dataset: Dataset) -> Samples:
+    """The rows that ``[data]`` gives this node; all of them when it says nothing.
+
+    Raises ConfigError for a file that is missing or malformed, or a partition that cannot be made.
+    """
+    data = settings.data
+    if data.path is not None:
+        return read_table(Path(data.path), dataset)
+    if data.part is None or data.parts is None:
+        return dataset.train
+    partition = cast(Partition, registry.resolve("partition", data.partition))
+    seed = settings.network.seed if data.seed is None else data.seed
+    rows = partition(dataset.train, data.parts, seed, **data.options)
+    if data.part >= len(rows):  # a natural split has as many parts as owners
+        raise ConfigError(
+            f"there is no part {data.part}: {data.partition} gives {len(rows)}", where="data.part"
+        )
+    return dataset.train.take(rows[data.part])
+
+
+def words(settings: Settings) -> str:
+    """What the rows are, for people."""
+    data = settings.data
+    if data.path is not None:
+        return data.path
+    if data.part is None:
+        return "all of it"
+    return f"part {data.part} of {data.parts}, {data.partition}"
+
+
+def read_table(path: Path, dataset: Dataset) -> Samples:
+    """Rows of comma-separated numbers, the label last, in the shape of the task's own data.
+
+    A first line that is no row of numbers is taken for a heading.
+    """
+    width = int(np.prod(dataset.train.inputs.shape[1:])) + 1
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ConfigError(f"the data file is larger than {MAX_FILE_BYTES} bytes", where=str(path))
+        with path.open(encoding="utf-8") as file:
+            skipped = 0 if _is_row(file.readline()) else 1
+        table = np.loadtxt(path, delimiter=",", skiprows=skipped, ndmin=2, dtype=np.float64, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the data file: {error.strerror}",
+            where=f"data.path = {path}",
+            fix="correct data.path",
+        ) from error
+    except ValueError as error:
+        raise _malformed(path, str(error)) from error
+    if table.shape[1] != width or not len(table):
+        raise _malformed(
+            path, f"it has {len(table)} rows of {table.shape[1]} columns, expected {width} columns"
+        )
+    labels = table[:, -1].astype(np.int64)
+    if (labels != table[:, -1]).any() or labels.min() < 0 or labels.max() >= dataset.classes:
+        raise _malformed(
+            path, f"labels, in the last column, are whole numbers from 0 to {dataset.classes - 1}"
+        )
+    inputs = table[:, :-1].astype(np.float32)
+    if not np.isfinite(inputs).all():
+        raise _malformed(path, "an input is not a finite number")
+    return Samples(inputs.reshape(len(table), *dataset.train.inputs.shape[1:]), labels)
+
+
+def _is_row(line: str) -> bool:
+    try:
+        return bool([float(cell) for cell in line.split(",")])
+    except ValueError:
+        return False
+
+
+def _malformed(path: Path, fact: str) -> ConfigError:
+    return ConfigError(
+        "the data file does not fit the task",
+        where=f"data.path = {path}",
+        facts=[fact],
+        fix="one row per sample: the inputs, then the label, separated by commas",
+    )
