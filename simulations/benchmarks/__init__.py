@@ -1,0 +1,1 @@
+"""Benchmarks, each beside the limit it is measured against: ``python -m simulations.benchmarks wire``."""

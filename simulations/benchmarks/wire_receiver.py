@@ -1,0 +1,29 @@
+"""The receiving process of the wire benchmark: a line ``way parameters`` on standard input per run."""
+
+import asyncio
+import sys
+
+from p2pfl.transports.event_loops import loop_factory
+from simulations.benchmarks.wire import LOOPS, RAW
+from simulations.benchmarks.wire_raw import receive_raw
+from simulations.benchmarks.wire_tcp import receive_tcp
+
+
+def announce(address: str) -> None:
+    """Tell the sender where to connect."""
+    print(address, flush=True)
+
+
+def main() -> None:
+    """Receive until standard input ends."""
+    for line in sys.stdin:
+        way, parameters = line.split()
+        if way == RAW:
+            receive_raw(int(parameters), announce)
+            continue
+        with asyncio.Runner(loop_factory=loop_factory(LOOPS[way])) as runner:
+            runner.run(receive_tcp(int(parameters), announce))
+
+
+if __name__ == "__main__":
+    main()
