@@ -24,6 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TextIO
 
+from node_daemon.output import show_error
 from p2pfl.errors import ConfigError, P2PError
 
 GRACE_S = 10.0  # from SIGTERM to SIGKILL; a daemon stops within this time
@@ -130,8 +131,7 @@ class ForkServer:
             threading.Thread(target=_watch, args=(self._lifeline[0], self._grace_s), daemon=True).start()
             exit_code = self._run(home)
         except P2PError as error:
-            lines = (f"error: {error}", *error.facts, *([f"fix: {error.fix}"] if error.fix else []))
-            sys.stderr.write("\n  ".join(lines) + "\n")
+            show_error(error, as_json=False)
             exit_code = error.exit_code
         except SystemExit as error:
             exit_code = error.code if isinstance(error.code, int) else int(error.code is not None)
