@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from p2pfl.data.dataset import Dataset, Samples
 from p2pfl.model import Array, Model
 
-# Optimiser state that stays at the node: flat arrays by name; empty at the start.
+# What training keeps at the node beside the model - optimiser state, integer buffers - as arrays by name, in
+# the shapes of their tensors (a scalar is an array of one); empty at the start.
 TrainingState: TypeAlias = Mapping[str, Array]
 
 
@@ -64,7 +65,10 @@ class Schema:
 
 
 class Learner(Protocol):
-    """Trains and evaluates a flat model on one node's data; mutates nothing it is given."""
+    """Trains and evaluates a flat model on one node's data; mutates nothing it is given.
+
+    Both methods are functions of their arguments, and may be called from any thread.
+    """
 
     @property
     def schema(self) -> Schema:
@@ -105,7 +109,11 @@ class LearnerSetup:
 
 
 class LearningTask(Protocol):
-    """What the user brings: data and a way to learn from it."""
+    """What the user brings: data and a way to learn from it.
+
+    A config names a callable that returns one; the other keys of ``[task]`` are its keyword-only parameters.
+    A ``Task`` is such a callable itself; so is a function.
+    """
 
     @property
     def name(self) -> str:

@@ -1,0 +1,35 @@
+"""What torch keeps for the whole process - generators, threads, algorithms - set for a while and put back."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+@contextmanager
+def drawing(random: np.random.Generator, *, device: torch.device) -> Iterator[None]:
+    """Inside, torch's generators (initial values, dropout) follow ``random``; then all is as before."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        seed = int(random.integers(2**63))
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def exact(is_deterministic: bool) -> Iterator[None]:
+    """Inside, one thread and torch's deterministic algorithms, if asked for; then all is as before."""
+    if not is_deterministic:
+        yield
+        return
+    threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
+    torch.set_num_threads(1)
+    torch.set_deterministic_debug_mode("error")
+    try:
+        yield
+    finally:
+        torch.set_deterministic_debug_mode(mode)
+        torch.set_num_threads(threads)
