@@ -55,6 +55,7 @@ STOREYS: Mapping[str, Storey] = {
     "p2pfl.transports": _row(5, "numpy cryptography msgpack uvloop"),
     "p2pfl.transports.mqtt": _row(5, "numpy cryptography msgpack aiomqtt"),
     "p2pfl.discovery": _row(5, "numpy cryptography msgpack"),
+    "p2pfl.discovery.interfaces": _row(5, "ifaddr"),
     "p2pfl.discovery.mdns": _row(5, "numpy cryptography msgpack zeroconf"),
     "p2pfl.discovery.mqtt": _row(5, "numpy cryptography msgpack aiomqtt"),
     "p2pfl.learning": _row(5, "numpy torch opacus"),
@@ -65,7 +66,8 @@ STOREYS: Mapping[str, Storey] = {
         7, "numpy scipy cryptography msgpack networkx torch rich tomlkit pandas matplotlib safetensors ray"
     ),
     "node_daemon": _row(
-        8, "numpy cryptography msgpack pydantic pydantic_settings safetensors tomlkit platformdirs"
+        8,
+        "numpy cryptography msgpack pydantic pydantic_core pydantic_settings safetensors tomlkit platformdirs",
     ),
     "node_daemon.daemon": _row(8, "numpy cryptography msgpack safetensors tomlkit platformdirs uvloop"),
     "node_daemon.observer": _row(8, "numpy msgpack starlette uvicorn"),
