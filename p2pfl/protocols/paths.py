@@ -4,6 +4,25 @@ from collections import deque
 from collections.abc import Iterable
 
 from p2pfl.events import View
+from p2pfl.protocols.token import Token
+
+
+def way_to(view: View, token: Token) -> str | None:
+    """The linked neighbour to hand a token to, so that it comes to its place; None when nobody can help.
+
+    The place itself if it is a neighbour: when its link is down it counts as dead, and nobody is bothered
+    with a way round.  Relays send a token back to where it came from only if there is no other way, and
+    never hand it on more often than there are members.
+    """
+    neighbours = view.neighbourhood(token.hop).send_to
+    if token.place not in view.members or token.relays > len(view.members):
+        return None
+    if token.place in neighbours:
+        return token.place if token.place in view.live else None
+    linked = [member for member in neighbours if member in view.live]
+    onward = [member for member in linked if member != token.sender]
+    way = first_step(view, token.place, round=token.hop, among=onward)
+    return first_step(view, token.place, round=token.hop, among=linked) if way is None else way
 
 
 def first_step(view: View, target: str, *, round: int, among: Iterable[str]) -> str | None:

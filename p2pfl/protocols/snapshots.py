@@ -30,6 +30,17 @@ def whole_number(snapshot: Snapshot, name: str) -> int:
     return found
 
 
+def whole_numbers(snapshot: Snapshot, name: str) -> list[int]:
+    """A stored list of numbers that are not negative; raises StateError when there is none."""
+    found = snapshot.values.get(name)
+    if not isinstance(found, list):
+        raise StateError(f"the checkpoint's {name!r} is {found!r}, not a list")
+    numbers = [each for each in found if isinstance(each, int) and each >= 0]
+    if len(numbers) != len(found):
+        raise StateError(f"the checkpoint's {name!r} is {found!r}, not whole numbers")
+    return numbers
+
+
 def text(snapshot: Snapshot, name: str) -> str:
     """A stored text; raises StateError when there is none."""
     found = snapshot.values.get(name)

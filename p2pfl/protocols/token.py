@@ -6,8 +6,9 @@ from typing import TypeAlias
 from p2pfl.events import Message
 from p2pfl.model import Model
 
-TOKEN = "token"
-TOKEN_ACK = "token_ack"
+KIND = "token"
+ACK_KIND = "token_ack"
+FINAL_KIND = "final_model"
 
 ARRIVED = 1 << 30  # behind any number of relays
 MAX_NUMBER = 1 << 62
@@ -55,21 +56,21 @@ class Token:
 
     def message(self) -> Message:
         """The message that hands the token over."""
-        return Message(TOKEN, self.hop, self.model, self.words)
+        return Message(KIND, self.hop, self.model, self.words)
 
     def acknowledgement(self) -> Message:
         """The message that says: stored, mine now."""
-        return Message(TOKEN_ACK, self.hop, None, self.words)
+        return Message(ACK_KIND, self.hop, None, self.words)
 
     def is_acknowledged_by(self, message: Message) -> bool:
         """Does the message acknowledge this very token?"""
-        return message.kind == TOKEN_ACK and message.round == self.hop and message.fields == self.words
+        return message.kind == ACK_KIND and message.round == self.hop and message.fields == self.words
 
 
 def token_of(message: Message, sender: str) -> Token | None:
     """The token in a message; None when it is none or malformed."""
     numbers = [message.round, *(message.fields.get(name) for name in ("mint", "lap", "position", "relays"))]
-    if message.kind != TOKEN or message.model is None or not all(_is_number(each) for each in numbers):
+    if message.kind != KIND or message.model is None or not all(_is_number(each) for each in numbers):
         return None
     hop, mint, lap, position, relays = (int(each) for each in numbers if isinstance(each, int))
     place, last = message.fields.get("place"), message.fields.get("last")
