@@ -103,4 +103,5 @@ def _restored(parameter: Tensor, array: Array) -> Tensor:
     if array.size == 1 and parameter.numel() != 1:
         return torch.tensor(array).reshape(())  # a count of steps: torch wants it on the CPU
     dtype = parameter.dtype if array.dtype.kind == "f" else None
-    return torch.tensor(array, device=parameter.device, dtype=dtype)
+    restored = torch.tensor(array, device=parameter.device, dtype=dtype)
+    return restored.reshape(parameter.shape) if array.size == 1 else restored
