@@ -11,6 +11,7 @@ and is cut; a line that repeats is written once per minute with a count.
 
 import json
 import logging
+import os
 import re
 import time
 import unicodedata
@@ -18,12 +19,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from math import isfinite
 from pathlib import Path
 from typing import Literal, Protocol, TextIO, TypeAlias
 
-from node_daemon.files import disk_error, make_private_folder
+from node_daemon.files import PRIVATE_FILE, disk_error, make_private_folder
 from p2pfl.identity import ID_CHARACTERS, short_id
 
 Fact: TypeAlias = "str | int | float | bool | bytes | Sequence[Fact] | Mapping[str, Fact] | None"
@@ -163,12 +165,19 @@ def stream_handler(stream: TextIO, *, node: str, format: LogFormat = "auto") -> 
     return handler
 
 
-def file_handler(path: Path, *, node: str) -> logging.Handler:
+class _PrivateFileHandler(RotatingFileHandler):
+    """Makes every file, also the one after a rotation, readable by its owner alone."""
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
+        return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding="utf-8", write_through=True)
+
+
+def file_handler(path: Path, *, node: str, max_bytes: int = MAX_LOG_FILE_BYTES) -> logging.Handler:
     """A handler that appends JSON lines, tracebacks included, to a private file of bounded size."""
     make_private_folder(path.parent)
     try:
-        path.touch(mode=0o600)
-        handler = RotatingFileHandler(path, maxBytes=MAX_LOG_FILE_BYTES, backupCount=1, encoding="utf-8")
+        handler = _PrivateFileHandler(path, maxBytes=max_bytes, backupCount=1)
     except OSError as error:
         raise disk_error("open", path, error) from error
     handler.setFormatter(JsonFormatter(node))

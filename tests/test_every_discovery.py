@@ -1,6 +1,7 @@
 """What holds for every registered discovery."""
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 
 import pytest
@@ -12,6 +13,7 @@ from p2pfl.discovery.static import StaticDiscovery
 from p2pfl.identity import generate, network_id
 from p2pfl.transports.addresses import parse_address
 
+RUN = os.urandom(4).hex()  # another run of these tests may share the loopback
 MAKE: Mapping[str, Callable[[], Discovery]] = {
     "mdns": lambda: MdnsDiscovery(interfaces=["127.0.0.1"]),
     "static": lambda: StaticDiscovery(["127.0.0.1:7151", "[::1]:7152", "kitchen"]),
@@ -19,7 +21,7 @@ MAKE: Mapping[str, Callable[[], Discovery]] = {
 
 
 def announcement() -> Announcement:
-    return Announcement(generate().id, network_id("every-discovery"), "127.0.0.1", 7153)
+    return Announcement(generate().id, network_id(f"every-{RUN}"), "127.0.0.1", 7153)
 
 
 def test_every_registered_discovery_is_tested_here() -> None:

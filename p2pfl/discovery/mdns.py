@@ -7,7 +7,7 @@ conflicts would take.  Questions ask for multicast answers only: several daemons
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 
 from zeroconf import (
@@ -50,6 +50,12 @@ class MdnsDiscovery:
     def __init__(self, *, interfaces: Sequence[str] | None = None) -> None:
         self._wanted = interfaces
         self._running = AsyncExitStack()
+        self._ignored: Mapping[str, int] = {}
+
+    @property
+    def ignored(self) -> Mapping[str, int]:
+        """How many records of others were ignored since the start, by reason."""
+        return self._ignored
 
     async def start(self, announcement: Announcement, found: Callable[[Hint], None]) -> None:
         """Announce and browse; returns as soon as both have begun.
@@ -67,7 +73,9 @@ class MdnsDiscovery:
             # Its name is unique by construction: no probing, hence "cooperating".
             announcing = await zeroconf.async_register_service(service, cooperating_responders=True)
             stack.push_async_callback(_cancel, asyncio.ensure_future(announcing))
-            browser = _Browser(Finds(announcement), local, found, is_local_only=is_local_only)
+            finds = Finds(announcement)
+            self._ignored = finds.ignored
+            browser = _Browser(finds, local, found, is_local_only=is_local_only)
             stack.push_async_callback(browser.close)
             browsing = AsyncServiceBrowser(
                 zeroconf.zeroconf,

@@ -228,6 +228,18 @@ def test_the_log_file_is_private_and_holds_json_lines(tmp_path: Path, logger_to:
         file_handler(tmp_path, node="n")
 
 
+def test_the_log_file_is_bounded_and_stays_private_after_a_rotation(tmp_path: Path, logger_to: Make) -> None:
+    logger = logger_to(file_handler(tmp_path / "daemon.log", node="n", max_bytes=500))
+
+    for number in range(20):
+        log_event(logger, logging.INFO, "round.done", round=number)
+
+    files = sorted(tmp_path.iterdir())
+    assert [file.name for file in files] == ["daemon.log", "daemon.log.1"]
+    assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 and file.stat().st_size <= 500 for file in files)
+    assert json.loads(files[0].read_text().splitlines()[-1])["round"] == 19
+
+
 def test_a_level_that_is_off_costs_no_line(logger_to: Make) -> None:
     stream = io.StringIO()
 

@@ -1,8 +1,10 @@
 """Multicast DNS on the loopback: found, kept apart by network, gone after a good-bye."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 from zeroconf import IPVersion
@@ -16,6 +18,7 @@ from p2pfl.errors import TransportError
 from p2pfl.identity import generate, network_id
 
 DEADLINE_S = 5.0
+RUN = os.urandom(4).hex()  # in every network's name: another run of these tests may share the loopback
 Starting = Callable[[str, int], Awaitable["Node"]]
 
 
@@ -23,7 +26,7 @@ class Node:
     """One discovery and the hints it gave."""
 
     def __init__(self, network: str, port: int) -> None:
-        self.announcement = Announcement(generate().id, network_id(network), "127.0.0.1", port)
+        self.announcement = Announcement(generate().id, network_id(f"{network}-{RUN}"), "127.0.0.1", port)
         self.discovery = MdnsDiscovery()
         self.hints: asyncio.Queue[Hint] = asyncio.Queue()
 
@@ -83,7 +86,7 @@ async def test_a_node_that_closes_says_good_bye_and_may_come_back(start: Startin
 
 async def test_one_identity_in_two_networks_is_two_instances(start: Starting) -> None:
     one, two = Node("mdns-test-a", 7121), Node("mdns-test-b", 7122)
-    two.announcement = Announcement(one.announcement.id, network_id("mdns-test-b"), "127.0.0.1", 7122)
+    two.announcement = replace(two.announcement, id=one.announcement.id)
     watches = [await start("mdns-test-a", 7123), await start("mdns-test-b", 7124)]
 
     async with AsyncExitStack() as stack:
@@ -127,6 +130,8 @@ async def test_a_forged_record_and_a_far_address_are_no_hints(start: Starting) -
         try:
             assert await node.next_hint() == honest.hint()
             assert node.hints.empty()
+            assert node.discovery.ignored["no_address"] >= 1
+            assert node.discovery.ignored["malformed"] >= 1
         finally:
             await honest.discovery.close()
     finally:
