@@ -45,7 +45,7 @@ def dirichlet(
     sizes = np.bincount(class_of)
     random = _random(seed)
     for _ in range(MAX_DRAWS):
-        counts = _draw_class_counts(random, sizes, parts, alpha)
+        counts = _draw_class_counts(random, sizes, parts=parts, alpha=alpha)
         if counts.sum(axis=1).min() >= min_samples:
             break
     return _deal(random, class_of, _levelled(counts, min_samples))
@@ -118,7 +118,7 @@ def _random(seed: int) -> np.random.Generator:
 
 
 def _draw_class_counts(
-    random: np.random.Generator, sizes: NDArray[np.int64], parts: int, alpha: float
+    random: np.random.Generator, sizes: NDArray[np.int64], *, parts: int, alpha: float
 ) -> NDArray[np.int64]:
     """Rows of each class that each part gets, [K, C]."""
     counts = np.zeros((parts, len(sizes)), dtype=np.int64)
