@@ -74,7 +74,7 @@ def load(path: str) -> object:
     try:
         module = import_module(module_name)
     except ModuleNotFoundError as error:
-        missing = error.name or module_name
+        missing = (error.name or module_name).partition(".")[0]
         fix = (
             "pip install 'p2pnode[experiments]'" if missing == "matplotlib" else f"is {missing!r} installed?"
         )

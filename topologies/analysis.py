@@ -1,18 +1,17 @@
 """The figures by which topologies are chosen."""
 
 from dataclasses import dataclass
+from math import isinf
 
 import networkx as nx
-import numpy as np
-import scipy.sparse
-from numpy.typing import NDArray
+from scipy.sparse.csgraph import dijkstra
 
 from p2pfl.errors import ConfigError
 from topologies.eigenvalues import DENSE_LIMIT
 from topologies.mixing import heard_links, mixing_weights
 from topologies.spectra import rounds_to_consensus, spectral_gap
 
-BLOCK_BYTES = 1 << 24  # working memory of one step of the search for the diameter
+BLOCK_DISTANCES = 1 << 22  # distances held at once in the search for the diameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,39 +59,14 @@ def measure(graph: nx.Graph) -> Measures:
 
 
 def longest_path(graph: nx.Graph) -> int | None:
-    """The diameter: hops that the farthest model needs; None when one never arrives.
-
-    All nodes search at once: row i holds, as bits, whose models have reached i, and each step joins the
-    rows of those whom i hears.
-    """
-    heard = _heard(graph)
-    reached = np.packbits(np.eye(heard.shape[0], dtype=bool), axis=1)
-    everyone = np.bitwise_or.reduce(reached, axis=0)
-    for hops in range(heard.shape[0]):
-        if (reached == everyone).all():
-            return hops
-        further = _step(reached, heard)
-        if np.array_equal(further, reached):
+    """The diameter: hops that the farthest model needs; None when one never arrives."""
+    heard = heard_links(graph)
+    count = heard.shape[0]
+    block = max(BLOCK_DISTANCES // count, 1)
+    longest = 0.0
+    for first in range(0, count, block):
+        some = range(first, min(first + block, count))
+        longest = max(longest, float(dijkstra(heard, indices=some, unweighted=True).max()))
+        if isinf(longest):
             return None
-        reached = further
-    return None
-
-
-def _heard(graph: nx.Graph) -> scipy.sparse.csr_array:
-    """Pattern [N, N]: non-zero at [i, j] where i hears j, itself included."""
-    return scipy.sparse.csr_array(heard_links(graph) + scipy.sparse.eye_array(len(graph)))
-
-
-def _step(reached: NDArray[np.uint8], heard: scipy.sparse.csr_array) -> NDArray[np.uint8]:
-    """One hop for everyone, in blocks of rows whose gathered bits fit the working memory."""
-    count, width = reached.shape
-    further = np.empty_like(reached)
-    first = 0
-    while first < count:
-        budget = heard.indptr[first] + max(BLOCK_BYTES // width, 1)
-        last = max(int(np.searchsorted(heard.indptr, budget, side="right")) - 1, first + 1)
-        sources = heard.indices[heard.indptr[first] : heard.indptr[last]]
-        offsets = heard.indptr[first:last] - heard.indptr[first]
-        further[first:last] = np.bitwise_or.reduceat(reached[sources], offsets, axis=0)
-        first = last
-    return further
+    return int(longest)

@@ -118,6 +118,9 @@ def _draw_nodes(axes: Axes, graph: nx.Graph, places: NDArray[np.float64]) -> Non
             color=colour,
             fontsize=8,
             zorder=3,
+            bbox=None
+            if is_short
+            else {"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.8},
             va="center" if is_short else "bottom",
         )
 

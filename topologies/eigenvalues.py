@@ -3,9 +3,10 @@
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, eigs, eigsh
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigs, eigsh
 
 DENSE_LIMIT = 2000  # nodes up to which the plain dense routines are quick and exact
+LANCZOS_RESTARTS = 300
 
 
 def dense(W: NDArray[np.float64] | scipy.sparse.csr_array) -> NDArray[np.float64]:
@@ -13,18 +14,33 @@ def dense(W: NDArray[np.float64] | scipy.sparse.csr_array) -> NDArray[np.float64
     return np.asarray(W if isinstance(W, np.ndarray) else W.toarray(), dtype=np.float64)
 
 
-def extreme_eigenvalues(S: NDArray[np.float64] | scipy.sparse.csr_array) -> tuple[float, float]:
-    """Second largest and smallest eigenvalue of a symmetric matrix [N, N]; both 0 for N = 1."""
+def extreme_eigenvalues(S: NDArray[np.float64] | scipy.sparse.csr_array, top: float) -> tuple[float, float]:
+    """Second largest and smallest eigenvalue of a symmetric matrix [N, N] whose largest is ``top``.
+
+    Both are ``top`` for N = 1.  Above ``DENSE_LIMIT`` the smallest is only bounded from below where it
+    cannot be the larger one in absolute value.
+    """
     count = S.shape[0]
     if count == 1:
-        return 0.0, 0.0
+        return top, top
     if count <= DENSE_LIMIT:
         values = np.linalg.eigvalsh(dense(S))
         return float(values[-2]), float(values[0])
-    start = _start(count)
-    largest_two = eigsh(S, k=2, which="LA", v0=start, return_eigenvectors=False)
-    smallest = eigsh(S, k=1, which="SA", v0=start, return_eigenvectors=False)
-    return float(min(largest_two)), float(smallest[0])
+    second = _second_below(S, top)
+    lowest = float((2 * S.diagonal() - np.asarray(abs(S).sum(axis=1))).min())  # Gershgorin's circles
+    if abs(lowest) <= abs(second):
+        return second, lowest
+    return second, float(eigsh(S, k=1, which="SA", v0=_start(count), return_eigenvectors=False)[0])
+
+
+def _second_below(S: scipy.sparse.csr_array, top: float) -> float:
+    """The eigenvalue next to ``top``: directly where it stands apart, else by inverting just above it."""
+    count = S.shape[0]
+    options = {"k": 2, "v0": _start(count), "return_eigenvectors": False}
+    try:
+        return float(min(eigsh(S, which="LA", maxiter=LANCZOS_RESTARTS, **options)))
+    except ArpackNoConvergence:
+        return float(min(eigsh(scipy.sparse.csc_array(S), sigma=top + 1e-6, which="LM", **options)))
 
 
 def second_largest_modulus(W: NDArray[np.float64] | scipy.sparse.csr_array) -> float:

@@ -28,6 +28,10 @@ def from_file(path: str | Path) -> nx.Graph:
 
     Raises ConfigError when the file is missing, malformed, or falls into parts that cannot reach each other.
     """
+    if not path or not isinstance(path, str | Path):
+        raise ConfigError(
+            f"the path of the graph file is missing, found {path!r}", fix='path = "graph.edges"'
+        )
     place = Path(path)
     read = READERS.get(place.suffix.lower())
     if read is None:
@@ -87,7 +91,7 @@ def _edge_list(content: bytes, where: str) -> nx.Graph:
         if len(kinds) == 2:
             raise ConfigError("both 'a b' and 'a -> b' occur", where=f"{where}, line {number}", fix=EDGE_FORM)
         links.append((u, v))
-    return _graph("->" in kinds, [], links, where)
+    return _graph([], links, directed="->" in kinds, where=where)
 
 
 def _json(content: bytes, where: str) -> nx.Graph:
@@ -114,7 +118,7 @@ def _json(content: bytes, where: str) -> nx.Graph:
         )
         raise ConfigError(what, where=where, fix=JSON_FORM)
     names = [_name(node["id"] if isinstance(node, dict) and "id" in node else node, where) for node in nodes]
-    return _graph(directed, names, [_json_edge(link, where) for link in links], where)
+    return _graph(names, [_json_edge(link, where) for link in links], directed=directed, where=where)
 
 
 def _json_edge(link: object, where: str) -> tuple[str, str]:
@@ -142,10 +146,12 @@ def _graphml(content: bytes, where: str) -> nx.Graph:
         found = nx.read_graphml(BytesIO(content), node_type=str)
     except (ParseError, nx.NetworkXError, KeyError, ValueError, TypeError) as error:
         raise ConfigError(f"not GraphML: {error}", where=where) from error
-    return _graph(found.is_directed(), list(found), [(u, v) for u, v, *_ in found.edges], where)
+    return _graph(
+        list(found), [(u, v) for u, v, *_ in found.edges], directed=found.is_directed(), where=where
+    )
 
 
-def _graph(directed: bool, names: list[str], links: Links, where: str) -> nx.Graph:
+def _graph(names: list[str], links: Links, *, directed: bool, where: str) -> nx.Graph:
     """The plain graph; a repeated name or edge, a loop or a stranger in an edge is a ConfigError."""
     graph = nx.DiGraph() if directed else nx.Graph()
     for name in names:

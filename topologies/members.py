@@ -20,7 +20,7 @@ from topologies.checks import SizeError, whole
 Names = Mapping[str, str]
 
 
-def check(name: str, n: int | None = None, *, seed: int = 0, **options: object) -> None:
+def check(name: str, n: int | None = None, seed: int = 0, **options: object) -> None:
     """Before the start: does the family exist for ``n`` members, with these options?
 
     Without ``n`` only the options are checked.  Raises ConfigError that says what would work.

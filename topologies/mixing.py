@@ -51,8 +51,8 @@ def best_constant_weights(graph: nx.Graph, *, sparse: bool = False) -> Matrix:
     """
     links = _undirected_links(graph, "best_constant_weights")
     laplacian = scipy.sparse.diags_array(_row_sums(links)) - links
-    # -L has the known largest eigenvalue 0; the next one is -l_2, the smallest -l_n
-    second, smallest = extreme_eigenvalues(-laplacian)
+    # -L has the largest eigenvalue 0; the next one is -l_2, the smallest -l_n
+    second, smallest = extreme_eigenvalues(-laplacian, top=0.0)
     alpha = -2.0 / (second + smallest) if links.nnz else 0.0
     return _with_the_rest_kept(links * alpha, sparse)
 

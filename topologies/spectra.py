@@ -29,8 +29,10 @@ TOLERANCE = 1e-12  # of sums that should be 1, and of a rho that should be 1
 
 def slem(W: Matrix) -> float:
     """Second largest eigenvalue modulus: the rate at which powers of this one W converge."""
+    if W.shape[0] == 1:
+        return 0.0
     if _is_symmetric(W):
-        second, smallest = extreme_eigenvalues(W)
+        second, smallest = extreme_eigenvalues(W, top=1.0)
         return max(abs(second), abs(smallest))
     return second_largest_modulus(W)
 
