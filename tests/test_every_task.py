@@ -95,6 +95,7 @@ def test_a_model_that_was_given_or_handed_out_never_changes(name: str) -> None:
     for model, copy in zip((given, first, learner.initial()), copies, strict=True):
         assert model.params.tobytes() == copy.tobytes()
     assert not np.shares_memory(first.params, second.params)
+    assert not np.shares_memory(learner.initial().params, learner.initial().params)
 
 
 @EVERY_TASK
