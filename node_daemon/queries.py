@@ -37,9 +37,10 @@ def peers(paths: Paths) -> Answer:
     return Answer(found, table(columns, rows))
 
 
-def simple(paths: Paths, command: str, done: str) -> Answer:
-    """A command whose answer is that it was carried out."""
-    return Answer(request(paths.socket, command), done)
+def simple(paths: Paths, command: str) -> Answer:
+    """A command whose answer is the state that the node is in now."""
+    found = request(paths.socket, command)
+    return Answer(found, str(found.get("state", "")))
 
 
 def evaluate(paths: Paths) -> Answer:
@@ -87,12 +88,6 @@ def appended(path: Path) -> Iterator[str]:
         file.seek(0, 2)
         while True:
             yield file.readline()
-
-
-def node_id(paths: Paths) -> str:
-    """The id of a node that may not be running; its key is read by ``identity_id``."""
-    found = request(paths.socket, "id")
-    return str(found["id"])
 
 
 def _status_text(found: dict[str, Json]) -> str:

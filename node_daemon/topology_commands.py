@@ -24,17 +24,17 @@ class Request:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
-def options_of(given: Sequence[str]) -> dict[str, object]:
-    """``["k=4", "p=0.1"]`` as options; values are numbers where they read as such."""
-    options: dict[str, object] = {}
-    for text in given:
+def request_of(nodes: int, seed: int, *, degree: int | None, options: Sequence[str]) -> Request:
+    """What was typed: ``["k=4", "p=0.1"]`` are options, values numbers where they read as such."""
+    found: dict[str, object] = {} if degree is None else {"degree": degree}
+    for text in options:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise ConfigError(
                 f"an option looks like NAME=VALUE, found {text!r}", where="--option", exit_code=2
             )
-        options[name] = _value(value)
-    return options
+        found[name] = _value(value)
+    return Request(nodes, seed, found)
 
 
 def list_families() -> Answer:
