@@ -73,7 +73,7 @@ def _check_item(kind: str, name: str, options: Mapping[str, object]) -> None:
     item = registry.resolve(kind, name)
     if not callable(item):
         raise ConfigError(f"{kind} {name!r} is not something that can be called")
-    registry.check_options(kind, name, item, options)
+    registry.check_options(kind, name, item, options=options)
 
 
 def _failure(config: Config, section: str, check: Callable[[], None]) -> ConfigError | None:

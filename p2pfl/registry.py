@@ -111,7 +111,9 @@ def resolve(kind: str, name: str) -> object:
     return load(TABLES[kind][name])
 
 
-def check_options(kind: str, name: str, item: Callable[..., object], options: Mapping[str, object]) -> None:
+def check_options(
+    kind: str, name: str, item: Callable[..., object], *, options: Mapping[str, object]
+) -> None:
     """Refuse options that are not keyword-only parameters of ``item``, naming the ones that are."""
     parameters = inspect.signature(item).parameters.values()
     known = [parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY]

@@ -61,4 +61,4 @@ def test_an_unknown_option_is_refused_by_name(name: str) -> None:
     item = cast("Callable[..., object]", registry.resolve("partition", name))
 
     with pytest.raises(ConfigError, match="colour"):
-        registry.check_options("partition", name, item, {"colour": 1})
+        registry.check_options("partition", name, item, options={"colour": 1})

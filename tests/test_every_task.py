@@ -182,9 +182,9 @@ def test_poisoned_labels_train_another_model(name: str) -> None:
 def test_its_options_are_checked_by_name_and_by_value(name: str) -> None:
     item = cast("Callable[..., object]", registry.resolve("task", name))
 
-    registry.check_options("task", name, item, {"step": 0.1, "batch_size": 8, "local_epochs": 1})
+    registry.check_options("task", name, item, options={"step": 0.1, "batch_size": 8, "local_epochs": 1})
     with pytest.raises(ConfigError, match="'colour'; known: batch_size"):
-        registry.check_options("task", name, item, {"colour": 1})
+        registry.check_options("task", name, item, options={"colour": 1})
     with pytest.raises(ConfigError, match="batch_size must be a whole number from 1, not 0"):
         task_of(name, batch_size=0)
 

@@ -112,10 +112,10 @@ def peer_rows(
     """Every other member ever heard of, sorted by id."""
     me = membership.me
     table = dict(membership.table)  # a copy: the node may live in another thread
-    return [_row(node, table[m], linked.get(m), tally, now_s) for m in sorted(table) if m != me]
+    return [_row(node, table[m], linked.get(m), tally=tally, now_s=now_s) for m in sorted(table) if m != me]
 
 
-def _row(node: Node, member: Rumour, greeting: Greeting | None, tally: Tally, now_s: float) -> PeerRow:
+def _row(node: Node, member: Rumour, greeting: Greeting | None, *, tally: Tally, now_s: float) -> PeerRow:
     peer = member.member
     near = node.view.neighbourhood(tally.round) if node.view is not None else None
     last = tally.last_model.get(peer)

@@ -33,7 +33,7 @@ def test_options_of_a_config_give_another_task_and_leave_the_first_alone() -> No
 
 def test_an_unknown_option_is_refused_and_the_nearest_one_suggested() -> None:
     with pytest.raises(ConfigError, match="'batchsize'; known: batch_size, local_epochs") as caught:
-        registry.check_options("task", "digits", digits, {"batchsize": 8})
+        registry.check_options("task", "digits", digits, options={"batchsize": 8})
     assert "batch_size" in caught.value.fix
 
 

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import networkx as nx
 import numpy as np
@@ -13,7 +14,7 @@ import topologies
 from p2pfl.aggregation.blocks import aggregate
 from p2pfl.aggregation.mean import mean
 from p2pfl.discovery.discovery import Announcement, Hint
-from p2pfl.errors import TransportError
+from p2pfl.errors import StateError, TransportError
 from p2pfl.learning.learner import Evaluation, Schema, TrainingState
 from p2pfl.membership import Membership, Rumour, State, Timing
 from p2pfl.model import Checkpoint, Model
@@ -106,25 +107,47 @@ class MortalTransport(MemoryTransport):
 
 
 @dataclass(eq=False)
+class Log:
+    """What a peer stores and reports; the disk may be broken for a while."""
+
+    stored: list[Checkpoint] = field(default_factory=list)
+    reports: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    disk_failures: int = 0
+
+    def store(self, checkpoint: Checkpoint) -> None:
+        if self.disk_failures:
+            self.disk_failures -= 1
+            raise StateError("disk full")
+        self.stored.append(checkpoint)
+
+    def report(self, event: str, facts: Mapping[str, object]) -> None:
+        self.reports.append((event, facts))
+        self.news.set()
+
+
+@dataclass(eq=False)
 class Member:
     """One peer with all that belongs to it."""
 
     peer: Peer
     learner: Adder
     transport: MortalTransport
-    stored: list[Checkpoint] = field(default_factory=list)
-    reports: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    log: "Log"
     task: asyncio.Task[None] | None = None
 
+    @property
+    def stored(self) -> list[Checkpoint]:
+        return self.log.stored
+
     def facts(self, event: str) -> list[Mapping[str, object]]:
-        return [facts for name, facts in self.reports if name == event]
+        return [facts for name, facts in self.log.reports if name == event]
 
     async def until(self, event: str, count: int = 1) -> None:
         async with asyncio.timeout(20):
             while len(self.facts(event)) < count:
-                self.news.clear()
-                await self.news.wait()
+                self.log.news.clear()
+                await self.log.news.wait()
 
     def start(self) -> None:
         self.task = asyncio.get_running_loop().create_task(self.peer.run())
@@ -177,24 +200,8 @@ class Crowd:
         plan: bytes = bytes(8),
     ) -> Member:
         learner = Adder(self.parameters, number)
-        transport = MortalTransport(self.hub, limits=Limits())
         membership = Membership(Rumour(name, incarnation, State.ALIVE, name.upper()), QUICK)
-        setup = Setup(
-            name,
-            number,
-            learner.initial(),
-            0,
-            self.rounds,
-            lambda vectors, weights: aggregate(mean, vectors, weights),
-        )
-        node = Node(
-            name,
-            protocol=self.make_protocol(setup),
-            membership=membership,
-            wiring=self.wire,
-            min_members=self.count,
-            settle_s=0.5,
-        )
+        node = self._node(name, number, learner=learner, membership=membership)
         options = PeerOptions()
         if resume is not None:
             node.restore(resume.snapshot)
@@ -202,27 +209,25 @@ class Crowd:
         greeting = Greeting(
             name, name.upper(), bytes(32), incarnation, bytes([incarnation] * 8), plan, f"plan {plan[0]}"
         )
-        made: list[Member] = []
-
-        def report(event: str, facts: Mapping[str, object]) -> None:
-            made[0].reports.append((event, facts))
-            made[0].news.set()
-
-        def store(checkpoint: Checkpoint) -> None:
-            made[0].stored.append(checkpoint)
-
-        peer = Peer(
-            node,
-            membership,
-            learner,
-            greeting=greeting,
-            surroundings=Surroundings(
-                transport=transport,
-                discoveries=[self.board.client(lambda: transport._address)],
-                store=store,
-                report=report,
-            ),
-            options=options,
+        transport = MortalTransport(self.hub, limits=Limits())
+        log = Log()
+        surroundings = Surroundings(
+            transport=transport,
+            discoveries=[self.board.client(lambda: transport._address)],
+            store=log.store,
+            report=log.report,
         )
-        made.append(Member(peer, learner, transport))
-        return made[0]
+        peer = Peer(node, membership, learner, greeting=greeting, surroundings=surroundings, options=options)
+        return Member(peer, learner, transport, log)
+
+    def _node(self, name: str, number: int, *, learner: Adder, membership: Membership) -> Node:
+        aggregated = partial(aggregate, mean)
+        setup = Setup(name, number, learner.initial(), 0, self.rounds, aggregated)
+        return Node(
+            name,
+            protocol=self.make_protocol(setup),
+            membership=membership,
+            wiring=self.wire,
+            min_members=self.count,
+            settle_s=0.5,
+        )

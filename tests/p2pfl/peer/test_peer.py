@@ -1,12 +1,10 @@
 import asyncio
-import threading
 
 import numpy as np
 import pytest
 
-from p2pfl.errors import StateError
 from p2pfl.learning.learner import Evaluation
-from p2pfl.model import Checkpoint, Model
+from p2pfl.model import Model
 from p2pfl.protocols.cyclic_pass import CyclicPass
 from tests.p2pfl.peer.crowd import Adder, Crowd, Member
 
@@ -141,16 +139,7 @@ async def test_a_paused_peer_holds_back_its_training_until_it_is_resumed() -> No
 async def test_a_disk_that_fails_degrades_the_node_and_does_not_stop_it() -> None:
     crowd = Crowd(rounds=3, members=2)
     a, b = (crowd.member(name, number) for number, name in enumerate("ab"))
-    broken = threading.Event()
-
-    class Failing(list[Checkpoint]):
-        def append(self, item: Checkpoint) -> None:
-            if not broken.is_set():
-                broken.set()
-                raise StateError("disk full")
-            super().append(item)
-
-    a.stored = Failing()
+    a.log.disk_failures = 1
 
     await run_all(a, b)
 
