@@ -22,8 +22,9 @@ from p2pfl.learning.learner import TrainingState
 from p2pfl.membership import Heard, Input, LinkDown, LinkUp, Tell
 from p2pfl.model import Model, Snapshot
 from p2pfl.node import Node, NodeEffect
+from p2pfl.peer.status import body_bytes
 from simulations.agenda import Agenda
-from simulations.links import HEADER_BYTES, LinkTable, Parcel, SimulatedLink, message_bytes
+from simulations.links import LinkTable, Parcel, SimulatedLink
 from simulations.network import Network
 from simulations.swarm import Swarm
 from simulations.traces import Trace
@@ -137,7 +138,7 @@ class EventSimulator:
 
     @property
     def byte_counts(self) -> dict[tuple[str, str], int]:
-        """Bytes that have left, per (sender, receiver)."""
+        """Bytes of models and bodies that have left, per (sender, receiver)."""
         return {(sender, link.to): link.bytes_sent for sender, link in self._links.used()}
 
     @property
@@ -256,14 +257,14 @@ class EventSimulator:
                 case Finish():
                     self._finish(host, effect)
                 case Tell():
-                    parcel = Parcel(Heard(host.member, effect.heartbeat), HEADER_BYTES)
+                    parcel = Parcel(Heard(host.member, effect.heartbeat), 0)
                     self._dispatch(host, effect.to, parcel, "heartbeat")
                 case _:
                     assert_never(effect)
 
     def _send(self, host: Host, send: Send) -> None:
         message = send.message
-        parcel = Parcel(Received(host.member, message), message_bytes(message))
+        parcel = Parcel(Received(host.member, message), body_bytes(message))
         self._dispatch(host, send.to, parcel, send.replaces)
 
     def _dispatch(self, host: Host, to: str, parcel: Parcel, replaces: str) -> None:
@@ -282,7 +283,7 @@ class EventSimulator:
         link.is_busy = bool(link.outbox)
         if link.is_busy:
             parcel, _ = link.outbox.popleft()
-            seconds = parcel.size_bytes * 8 / self._links.network.bandwidth_bps
+            seconds = link.seconds_on_line(parcel, self._links.network.bandwidth_bps)
             self._agenda.at(self._agenda.now_s + seconds, partial(self._leave_line, host, link, parcel))
 
     def _leave_line(self, host: Host, link: SimulatedLink, parcel: Parcel) -> None:

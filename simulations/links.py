@@ -4,32 +4,22 @@ from collections import deque
 from collections.abc import Mapping
 from math import inf
 
-from p2pfl.events import Message, Received
+from p2pfl.events import Received
 from p2pfl.membership import Input
 from simulations.network import LinkFates, Network
 
-HEADER_BYTES = 64  # a frame's header, about: kind, round, age, weight and a few fields; or a heartbeat
+HEADER_BYTES = 64  # what a frame has beside models and bodies, about; takes time on a slow link
 MAX_OUTBOX = 64  # messages that wait for a slow link; beyond it the oldest is dropped
 
 
 class Parcel:
-    """What a link carries, and its size."""
+    """What a link carries, and the size of its model and bodies."""
 
     __slots__ = ("content", "size_bytes")
 
     def __init__(self, content: Received | Input, size_bytes: int) -> None:
         self.content = content
         self.size_bytes = size_bytes
-
-
-def message_bytes(message: Message) -> int:
-    """Size of a message on the wire: its arrays and a header of ``HEADER_BYTES``."""
-    size = HEADER_BYTES
-    if message.model is not None:
-        size += message.model.params.nbytes
-    for array in message.body:
-        size += array.nbytes
-    return size
 
 
 class SimulatedLink:
@@ -66,6 +56,10 @@ class SimulatedLink:
         if arrival_s > self._last_s:
             self._last_s = arrival_s
         return self._last_s
+
+    def seconds_on_line(self, parcel: Parcel, bandwidth_bps: float) -> float:
+        """How long a parcel occupies the link."""
+        return (parcel.size_bytes + HEADER_BYTES) * 8 / bandwidth_bps
 
     def wait(self, parcel: Parcel, replaces: str) -> None:
         """Put a parcel into the outbox; one that it replaces goes."""

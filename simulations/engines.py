@@ -1,0 +1,196 @@
+"""The three engines of an experiment: virtual time, arrays, real daemons.  All give a ``Result``."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from p2pfl.errors import ConfigError, unknown_name
+from p2pfl.events import Adopt
+from p2pfl.learning.learner import TrainingState
+from p2pfl.model import Model
+from simulations.course import Course, stacked
+from simulations.event_simulator import EventSimulator
+from simulations.homes import Deployment
+from simulations.network import Network
+from simulations.processes import Processes
+from simulations.result import Evaluated, Result
+from simulations.setting import Setting
+from simulations.swarm import make_swarm
+from simulations.token_paths import PATHS, token_messages
+from simulations.training import by_learners
+from simulations.vectorised import Rows, gossip_averaging, walk
+
+PROCESSES_TIMEOUT_S = 3600.0
+
+
+def run_event(setting: Setting, evaluate_every: int) -> Result:
+    """Every node a ``p2pfl.node.Node``, in virtual time."""
+    members = setting.members
+    numbers = {member: number for number, member in enumerate(members)}
+    course = Course(setting.learners, evaluate_every)
+
+    def watch(member: str, adopt: Adopt, now_s: float) -> None:
+        course.adopted(numbers[member], adopt.round, model=adopt.model, time_s=now_s)
+
+    swarm = make_swarm(
+        members,
+        setting.schedule,
+        setting.make_protocol,
+        models=dict.fromkeys(members, setting.initial),
+        rounds=setting.rounds,
+        aggregate=setting.setup(0).aggregate,
+        seed=setting.seed,
+    )
+    simulator = EventSimulator(
+        swarm,
+        train=by_learners(dict(zip(members, setting.learners, strict=True))),
+        network=setting.network,
+        seed=setting.seed,
+        watch=watch,
+    )
+    simulator.run()
+    models = [simulator.models.get(member, setting.initial) for member in members]
+    final = course.final(models, [simulator.rounds.get(member, 0) for member in members])
+    return Result(
+        engine="event",
+        seed=setting.seed,
+        rounds=setting.rounds,
+        accuracy=tuple(course.rows),
+        final=final,
+        models=stacked(models),
+        bytes_sent=sum(simulator.byte_counts.values()),
+        messages_sent=sum(simulator.message_counts.values()),
+        virtual_seconds=simulator.now_s,
+    )
+
+
+def run_vectorised(setting: Setting, evaluate_every: int) -> Result:
+    """The mathematics: no messages, hence perfect links only."""
+    if setting.network != Network():
+        raise ConfigError(
+            "the vectorised engine has no network", where="network", fix='engine = "event", or no network'
+        )
+    name = setting.protocol.name
+    if name == "gossip_averaging":
+        return _averaged(setting, evaluate_every)
+    if name in PATHS:
+        return _walked(setting, evaluate_every)
+    raise unknown_name(
+        "protocol of the vectorised engine:", name, ["gossip_averaging", *PATHS], where="protocol"
+    )
+
+
+def run_processes(setting: Setting, evaluate_every: int) -> Result:  # noqa: ARG001
+    """Real daemons on this machine, which evaluate every round; perfect networks are the machine's own."""
+    if setting.network != Network():
+        raise ConfigError("real daemons have a real network", where="network", fix='engine = "event"')
+    if setting.task is None:
+        raise ConfigError("daemons need a task by name", where="task", fix='task = "my_lab.flowers:task"')
+    deployment = Deployment(
+        graph=setting.schedule.graph(0),
+        protocol=setting.protocol.table(),
+        rounds=setting.rounds,
+        task=setting.task.table(),
+        partition=setting.partition.table(),
+        seed=setting.seed,
+    )
+    with Processes(deployment) as processes:
+        processes.start()
+        processes.wait_done(timeout_s=PROCESSES_TIMEOUT_S)
+        sent = [_whole(processes.ask(i, "status")["bytes_sent"]) for i in range(setting.nodes)]
+        processes.stop_all()
+        models = processes.models()
+        rows = [row for daemon in processes.daemons for row in _rows(daemon.number, daemon.records)]
+    return Result(
+        engine="processes",
+        seed=setting.seed,
+        rounds=setting.rounds,
+        accuracy=tuple(rows),
+        final=tuple({row.node: row for row in rows}.values()),
+        models=models,
+        bytes_sent=sum(sent),
+        messages_sent=sum(sent) // models[0].nbytes,
+        virtual_seconds=None,
+    )
+
+
+def _averaged(setting: Setting, evaluate_every: int) -> Result:
+    course = Course(setting.learners, evaluate_every)
+    states: list[TrainingState] = [{} for _ in setting.learners]
+
+    def train(X: Rows, round: int) -> Rows:
+        if round:
+            adopted(X, round)
+        trained = np.empty_like(X)
+        for i, learner in enumerate(setting.learners):
+            model, states[i] = learner.train(Model(X[i].astype(np.float32, copy=False), round), states[i])
+            trained[i] = model.params
+        return trained
+
+    def adopted(X: Rows, round: int) -> None:
+        for i, row in enumerate(X):
+            course.adopted(i, round, model=Model(row.astype(np.float32, copy=False), round), time_s=None)
+
+    start = stacked([setting.initial] * setting.nodes)
+    mixed = gossip_averaging(start, setting.schedule.weights, setting.rounds, train=train)
+    adopted(mixed, setting.rounds)
+    models = [Model(row.astype(np.float32, copy=False), setting.rounds) for row in mixed]
+    messages = sum(_edges(setting, done) for done in range(setting.rounds))
+    return _result(setting, course, models, messages=messages, with_model=messages)
+
+
+def _walked(setting: Setting, evaluate_every: int) -> Result:
+    course = Course(setting.learners, evaluate_every)
+    states: list[TrainingState] = [{} for _ in setting.learners]
+    path = PATHS[setting.protocol.name](setting)
+
+    def train(node: int, x: Rows, age: int) -> Rows:
+        given = Model(x.astype(np.float32, copy=False), age)
+        model, states[node] = setting.learners[node].train(given, states[node])
+        course.adopted(node, age + 1, model=model, time_s=None)
+        return model.params
+
+    x = walk(setting.initial.params, path, train)
+    last = Model(x.astype(np.float32, copy=False), setting.rounds)
+    tokens = token_messages(setting, path)
+    return _result(setting, course, [last] * setting.nodes, messages=2 * tokens, with_model=tokens)
+
+
+def _result(
+    setting: Setting, course: Course, models: list[Model], *, messages: int, with_model: int
+) -> Result:
+    final = course.final(models, [setting.rounds] * setting.nodes)
+    return Result(
+        engine="vectorised",
+        seed=setting.seed,
+        rounds=setting.rounds,
+        accuracy=tuple(course.rows),
+        final=final,
+        models=stacked(models),
+        bytes_sent=with_model * setting.initial.params.nbytes,
+        messages_sent=messages,
+        virtual_seconds=None,
+    )
+
+
+def _edges(setting: Setting, round: int) -> int:
+    """Messages of a round of averaging: entries of W beside the diagonal."""
+    W = setting.schedule.weights(round)
+    entries = np.count_nonzero(W) if isinstance(W, np.ndarray) else W.count_nonzero()
+    return int(entries) - int(np.count_nonzero(W.diagonal()))
+
+
+def _rows(node: int, records: Iterable[Mapping[str, object]]) -> list[Evaluated]:
+    return [_row(node, record) for record in records if record.get("event") == "round.done"]
+
+
+def _row(node: int, record: Mapping[str, object]) -> Evaluated:
+    figures = [record[key] for key in ("accuracy", "macro_f1", "loss")]
+    accuracy, macro_f1, loss = (float(figure) for figure in figures if isinstance(figure, int | float))
+    return Evaluated(node, _whole(record["round"]), None, accuracy, macro_f1, loss)
+
+
+def _whole(found: object) -> int:
+    if not isinstance(found, int):
+        raise ConfigError(f"a daemon has reported {found!r} where a whole number belongs")
+    return found

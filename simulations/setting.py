@@ -1,0 +1,184 @@
+"""An experiment with every name looked up and every value checked: all that an engine needs."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias, cast
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+import topologies
+from p2pfl import registry
+from p2pfl.aggregation.blocks import aggregate
+from p2pfl.aggregation.mean import mean
+from p2pfl.data.dataset import Samples
+from p2pfl.errors import ConfigError
+from p2pfl.learning.learner import Learner, LearnerSetup, LearningTask
+from p2pfl.model import Model
+from p2pfl.protocols.protocol import ExchangeProtocol, Setup
+from simulations.network import Network, network_from
+from simulations.swarm import member_ids
+
+SPARSE_FROM = 256  # nodes from which W is sparse
+MAX_SEED = 2**32 - 1
+
+Options: TypeAlias = Mapping[str, object]
+Split: TypeAlias = Callable[..., Sequence[NDArray[np.int64]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A name and its options, as a table of a config has them."""
+
+    name: str
+    options: Options
+
+    def table(self) -> dict[str, object]:
+        """Name and options in one table."""
+        return {"name": self.name, **self.options}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Setting:
+    """What every engine works on; node i is member i, row i of W and of the models."""
+
+    schedule: topologies.Schedule
+    protocol: Choice
+    make_protocol: Callable[[Setup], ExchangeProtocol]
+    task: Choice | None  # None: an object of the caller's
+    partition: Choice
+    learners: tuple[Learner, ...]
+    initial: Model
+    network: Network
+    rounds: int
+    seed: int
+
+    @property
+    def nodes(self) -> int:
+        """N."""
+        return len(self.learners)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Ids of the nodes, in their order."""
+        return member_ids(self.nodes)
+
+    def setup(self, number: int) -> Setup:
+        """What the protocol of a node is constructed with."""
+        combine = partial(aggregate, mean)
+        return Setup(self.members[number], number, self.initial, self.seed, self.rounds, combine)
+
+
+@contextmanager
+def about(key: str) -> Iterator[None]:
+    """Errors of the operator in here name ``key`` unless they name a place themselves."""
+    try:
+        yield
+    except ConfigError as error:
+        error.where = error.where or key
+        raise
+
+
+def choice(key: str, found: str | Options) -> Choice:
+    """A name, or a table with a name and options; raises ConfigError naming the key."""
+    if isinstance(found, str):
+        return Choice(found, {})
+    options = dict(found)
+    name = options.pop("name", None)
+    if not isinstance(name, str):
+        raise ConfigError(f"{key} has no name", where=key, fix=f'{key} = {{"name": …, option: value}}')
+    return Choice(name, options)
+
+
+def schedule_of(topology: object, *, nodes: int | None, seed: int) -> topologies.Schedule:
+    """A schedule over nodes 0 to N - 1 from a graph, a schedule, or a name with options.
+
+    Raises ConfigError for an unknown name, a wrong size, or a graph that falls apart.
+    """
+    with about("topology"):
+        if isinstance(topology, nx.Graph):
+            return _static(topology, nodes)
+        if isinstance(topology, str | Mapping):
+            named = choice("topology", topology)
+            options = dict(named.options)
+            size = options.pop("nodes", nodes)
+            if isinstance(size, bool) or not isinstance(size, int) or nodes not in (None, size):
+                raise ConfigError(
+                    f"nodes = {nodes!r}, topology.nodes = {size!r}", fix="say how many nodes, once"
+                )
+            return _static(topologies.build(named.name, size, seed, **options), None)
+        if callable(getattr(topology, "graph", None)) and callable(getattr(topology, "weights", None)):
+            schedule = cast(topologies.Schedule, topology)
+            _check_size(schedule.graph(0), nodes)
+            return schedule
+        raise ConfigError(f"{topology!r} is no graph, no schedule and no name of a topology")
+
+
+def _static(graph: nx.Graph, nodes: int | None) -> topologies.Schedule:
+    _check_size(graph, nodes)
+    is_connected = nx.is_weakly_connected if graph.is_directed() else nx.is_connected
+    if not is_connected(graph):
+        find = nx.weakly_connected_components if graph.is_directed() else nx.connected_components
+        parts = sorted((len(part) for part in find(graph)), reverse=True)
+        raise ConfigError(
+            f"the graph is disconnected: {len(parts)} parts, of {', '.join(map(str, parts[:5]))} nodes",
+            fix="more edges, or one experiment per part",
+        )
+    numbered = nx.convert_node_labels_to_integers(graph)
+    return topologies.static(numbered, sparse=len(graph) >= SPARSE_FROM)
+
+
+def _check_size(graph: nx.Graph, nodes: int | None) -> None:
+    if not len(graph):
+        raise ConfigError("the graph has no nodes")
+    if nodes not in (None, len(graph)):
+        raise ConfigError(f"nodes = {nodes}, but the graph has {len(graph)}", fix="leave nodes out")
+
+
+def protocol_of(found: Choice) -> Callable[[Setup], ExchangeProtocol]:
+    """The protocol's constructor with its options; raises ConfigError for an unknown name or option."""
+    with about("protocol"):
+        make = protocol_class(found)
+        registry.check_options("protocol", found.name, make, options=found.options)
+        return partial(make, **found.options)
+
+
+def protocol_class(found: Choice) -> type[ExchangeProtocol]:
+    """The class that the choice names."""
+    return cast(type[ExchangeProtocol], registry.resolve("protocol", found.name))
+
+
+def task_of(found: Choice) -> LearningTask:
+    """The task with its options; raises ConfigError for an unknown name or option, or a wrong value."""
+    with about("task"):
+        make = cast(Callable[..., LearningTask], registry.resolve("task", found.name))
+        registry.check_options("task", found.name, make, options=found.options)
+        return make(**found.options)
+
+
+def learners_of(
+    task: LearningTask, partition: Choice, nodes: int, *, rounds: int, seed: int
+) -> tuple[Learner, ...]:
+    """One learner per node on its part of the training rows, all with the whole test set."""
+    with about("task"):
+        data = task.dataset()
+    with about("partition"):
+        split = cast(Split, registry.resolve("partition", partition.name))
+        registry.check_options("partition", partition.name, split, options=partition.options)
+        parts = split(data.train, nodes, seed, **partition.options)
+
+    def learner(number: int, train: Samples) -> Learner:
+        return task.learner(train, data.test, LearnerSetup(seed=seed, number=number, rounds=rounds))
+
+    with about("task"):
+        return tuple(learner(number, data.train.take(rows)) for number, rows in enumerate(parts))
+
+
+def network_of(found: Network | Options | None) -> Network:
+    """A network from its options; perfect by default."""
+    if isinstance(found, Network):
+        return found
+    return network_from(found or {})
