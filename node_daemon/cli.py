@@ -7,7 +7,6 @@ and ``stop`` answer at once.  Nothing is decided here.
 import logging
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -19,7 +18,6 @@ from node_daemon.output import Answer, show, show_error
 from node_daemon.paths import Paths, find_paths
 from p2pfl.errors import ConfigError, P2PError
 
-FOLLOW_S = 0.2  # between looks at a log that is followed
 # Before numpy and torch are loaded: one thread per node, since several nodes share the cores of one machine.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -223,17 +221,12 @@ def logs(
 ) -> None:
     """The daemon's log, as JSON lines."""
     path = _paths(home, network).log
-    found = queries.tail(path, lines)
     if as_json and not follow:
-        show(Answer({"path": str(path), "lines": list(found)}, ""), as_json=True)
+        show(Answer({"path": str(path), "lines": list(queries.tail(path, lines))}, ""), as_json=True)
         return
-    sys.stdout.write("".join(f"{line}\n" for line in found))
-    if follow:
-        for line in queries.appended(path):
-            sys.stdout.write(line)
-            if not line:
-                sys.stdout.flush()
-                time.sleep(FOLLOW_S)
+    for text in queries.log_text(path, lines, is_followed=follow):
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
 
 @app.command("eval", rich_help_panel="Models", epilog="Example: p2pnode eval --json")

@@ -5,6 +5,7 @@ Imports nothing heavy: ``status`` is typed often.
 
 import platform
 import re
+import time
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +16,7 @@ from node_daemon.paths import Paths
 from p2pfl.errors import P2PError
 from p2pfl.version import __version__
 
+FOLLOW_S = 0.2  # between looks at a log that is followed
 LOG_BLOCK_BYTES = 65_536
 MAX_LOG_LINES = 100_000
 
@@ -82,12 +84,18 @@ def tail(path: Path, lines: int) -> list[str]:
     return block.decode("utf-8", "replace").splitlines()[-lines:] if lines else []
 
 
-def appended(path: Path) -> Iterator[str]:
-    """What is written to the log from now on; yields "" when there is nothing new."""
+def log_text(path: Path, lines: int, *, is_followed: bool) -> Iterator[str]:
+    """The end of the log, then, without end, what is written to it."""
+    yield "".join(f"{line}\n" for line in tail(path, lines))
+    if not is_followed:
+        return
     with path.open("r", encoding="utf-8", errors="replace") as file:
         file.seek(0, 2)
         while True:
-            yield file.readline()
+            text = file.read(LOG_BLOCK_BYTES)
+            if not text:
+                time.sleep(FOLLOW_S)
+            yield text
 
 
 def _status_text(found: dict[str, Json]) -> str:
