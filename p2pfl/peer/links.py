@@ -202,13 +202,11 @@ class Links:
             self._drop(key)
 
     def _drop(self, key: str) -> None:
+        """Forget a target; an attempt under way runs to its end, since the other side may have it already."""
         target = self._targets.pop(key, None)
-        if (
-            target is not None
-            and target.attempts is not None
-            and target.attempts is not asyncio.current_task()
-        ):
-            target.attempts.cancel()
+        if target is not None:
+            target.addresses = []
+            target.news.set()
 
     def _is_needed(self, target: _Target) -> bool:
         if not target.id:

@@ -84,19 +84,35 @@ class TcpTransport:
         """
         assert self._shared is not None, "a transport listens before it dials"
         host, port = parse_address(address)
-        connect = partial(TcpLink, self._shared, dialled=True)
-        loop = asyncio.get_running_loop()
+        link = TcpLink(self._shared, dialled=True)
         try:
             async with asyncio.timeout(self._limits.connect_s):
-                _, link = await loop.create_connection(connect, host, port)
+                await self._connect(link, host, port)
         except TimeoutError as error:
             raise TransportError(f"{address} did not answer within {self._limits.connect_s:g} s") from error
         except OSError as error:
             raise TransportError(f"{address} cannot be reached: {_words(error)}") from error
         try:
-            await link.outcome
+            await asyncio.shield(link.outcome)
         except asyncio.CancelledError:
-            link.abort("given up")
+            _give_up(link)
+            raise
+
+    async def _connect(self, link: TcpLink, host: str, port: int) -> None:
+        """Connect; once there is a connection its own end is awaited, whoever loses interest.
+
+        A cancelled ``create_connection`` may close the connection without a word to its protocol (uvloop
+        does), also when both sides have greeted over it already.
+        """
+        loop = asyncio.get_running_loop()
+        connecting = loop.create_task(loop.create_connection(lambda: link, host, port))
+        try:
+            await asyncio.shield(connecting)
+        except asyncio.CancelledError:
+            if link in self._links:
+                connecting.add_done_callback(lambda _: _give_up(link))
+            else:
+                connecting.cancel()
             raise
 
     async def close(self) -> None:
@@ -160,6 +176,12 @@ class TcpTransport:
     def _report(self, address: str, error: RemoteError) -> None:
         if self._refused is not None:
             self._refused(address, error)
+
+
+def _give_up(link: TcpLink) -> None:
+    """Whoever dialled has lost interest; a link that is up is the handler's already."""
+    if not link.is_up:
+        link.abort("given up")
 
 
 def _not_to_be_had(host: str, port: int, error: OSError) -> ConfigError:
