@@ -9,6 +9,8 @@ from p2pfl.model import Model
 KIND = "token"
 ACK_KIND = "token_ack"
 FINAL_KIND = "final_model"
+OFFER_KIND = "final_offer"
+REQUEST_KIND = "final_request"
 
 ARRIVED = 1 << 30  # behind any number of relays
 MAX_NUMBER = 1 << 62

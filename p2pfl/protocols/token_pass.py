@@ -12,7 +12,7 @@ to the sender even where no edge of the graph leads.
 times that; then its place is skipped.
 *Dead places.*  A place that is no member, not linked or not reachable is skipped at once, and so is one
 that loses its link while its ack is outstanding.  A holder that reaches nobody at all keeps the token for
-``ack_timeout_s`` before it takes the next turn itself.
+``ack_timeout_s`` before it takes the next turn itself; the final one it keeps until somebody is back.
 *A lost acknowledgement* makes the sender skip a living place, and there are two tokens.  Both go to places
 with the same keys, so the later one dies as a repetition.  A node that holds the older of two tokens drops
 it, and what it has trained on it, for the newer.  No member trains twice in one (mint, lap): it passes such
@@ -21,8 +21,9 @@ a token on untrained.
 store, acknowledge and forward, but do not train.  A relay that gets no further skips the place itself.
 *The end.*  After ``rounds`` hops the token makes one lap without training, in the order of the members and
 back to whoever trained last; each adopts its model and finishes.  In this lap a linked place is never given
-up, since nobody would come back for it.  Finished nodes give the model to neighbours whose links come up
-later, and to whoever still passes an older token.  A token that is still to be trained and meets a finished
+up, since nobody would come back for it.  Finished nodes offer the model, in a message without one, to
+neighbours whose links come up later and to whoever still passes an older token; who has missed the end asks
+for it, and offers it on.  A token that is still to be trained and meets a finished
 node turns into another final lap.
 *Restarts.*  Token and phase are stored before the ack and before it is passed on: a restarted holder trains
 on, or passes on again, and nothing counts twice.  A token that dies with its holder is not minted anew.
@@ -57,7 +58,7 @@ from p2pfl.model import Model, Snapshot
 from p2pfl.protocols.final_lap import begin_final_lap, next_in_final_lap
 from p2pfl.protocols.paths import way_to
 from p2pfl.protocols.protocol import Setup
-from p2pfl.protocols.token import FINAL_KIND, KIND, Token, token_of
+from p2pfl.protocols.token import FINAL_KIND, KIND, OFFER_KIND, REQUEST_KIND, Token, token_of
 from p2pfl.protocols.token_snapshot import History, restored, stored
 
 HOPS_PER_NODE = 20
@@ -132,23 +133,25 @@ class TokenPass:
         before, self._view = self._view, view
         if before is None or not self._is_started:
             return []
-        gifts = self._give_final(view.live - before.live)
-        return [*gifts, *(self._advance() if self._is_astray(view) else [])]
+        onward = self._advance() if self._is_astray(view) else []
+        return [*onward, *self._offer_final(view.live - before.live)]
 
     def _is_astray(self, view: View) -> bool:
         """Must the token that is being passed on take another way than it has taken?"""
         if self._held is None or self._handover is None:
             return False
-        if not self._handover.to:
-            return way_to(view, self._held) is not None
-        return self._handover.to not in view.live or self._held.place not in view.members
+        if self._held.place not in view.members:
+            return True
+        to = self._handover.to
+        return to not in view.live if to else way_to(view, self._held) is not None
 
     def _begin(self) -> list[Effect]:
         if self._is_started or self._view is None:
             return []
         self._is_started = True
         if self._history.is_finished:
-            return [*(self._advance() if self._held is not None else []), self._finish()]
+            onward = self._advance() if self._held is not None else []
+            return [*onward, *self._offer_final(self._view.live), self._finish()]
         if self._history.rank is None and self._view.members[0] == self._setup.me:
             self._held = Token(0, 0, 0, place=self._setup.me, hop=0, model=self._model)
         return self._advance() if self._held is not None else []
@@ -161,6 +164,10 @@ class TokenPass:
                 return self._let_go(sender, message)
             case "final_model":
                 return self._receive_final(sender, message)
+            case "final_offer":
+                return self._answer_offer(sender, message)
+            case "final_request":
+                return self._answer_request(sender)
             case _:
                 return []
 
@@ -171,7 +178,7 @@ class TokenPass:
         rank = token.rank(self._setup.me)
         acknowledge = Send(sender, token.acknowledgement())
         if self._history.rank is not None and rank <= self._history.rank:
-            return [acknowledge, *([] if token.last else self._give_final({sender}))]
+            return [acknowledge, *([] if token.last else self._offer_final({sender}))]
         self._history = replace(self._history, rank=rank)
         self._held = token if token.place == self._setup.me else replace(token, relays=token.relays + 1)
         return self._advance(acknowledge)
@@ -217,8 +224,11 @@ class TokenPass:
                 if self._is_to_be_trained(token):
                     break
                 adopted += self._visit_untrained(token, self._view)
-            elif (to := way_to(self._view, token)) is not None or (is_patient and self._is_alone(token)):
-                self._handover = Handover(to or "")
+            elif (to := way_to(self._view, token)) is not None:
+                self._handover = Handover(to)
+                break
+            elif self._is_alone(token) and (is_patient or token.last):
+                self._handover = Handover("")
                 break
             else:
                 self._held = self._instead(token, self._view)
@@ -298,28 +308,43 @@ class TokenPass:
             self._held = self._handover = None
         return []
 
-    def _give_final(self, members: Collection[str]) -> list[Effect]:
-        """What a finished node owes to neighbours that may have missed the end."""
+    def _offer_final(self, members: Collection[str]) -> list[Effect]:
+        """Tell neighbours that may have missed the end that this node has the final model."""
         if self._view is None or not self._history.is_finished:
             return []
         busy = "" if self._handover is None else self._handover.to
-        message = Message(FINAL_KIND, self._setup.rounds, self._model)
         neighbours = self._view.neighbourhood(self._setup.rounds).send_to
         owed = [to for to in neighbours if to in members and to in self._view.live and to != busy]
-        return [Send(to, message, replaces=FINAL_KIND) for to in owed]
+        return [Send(to, Message(OFFER_KIND, self._setup.rounds)) for to in owed]
+
+    def _answer_offer(self, sender: str, offer: Message) -> list[Effect]:
+        if self._history.is_finished or not self._is_from_the_end(sender, offer):
+            return []
+        return [Send(sender, Message(REQUEST_KIND, offer.round))]
+
+    def _answer_request(self, sender: str) -> list[Effect]:
+        if self._view is None or not self._history.is_finished:
+            return []
+        if sender not in self._view.neighbourhood(self._setup.rounds).send_to:
+            return []
+        return [Send(sender, Message(FINAL_KIND, self._setup.rounds, self._model), replaces=FINAL_KIND)]
+
+    def _is_from_the_end(self, sender: str, message: Message) -> bool:
+        is_accepted = self._is_started and self._view is not None and sender in self._view.accepted
+        return is_accepted and message.round == self._setup.rounds > 0
 
     def _receive_final(self, sender: str, message: Message) -> list[Effect]:
-        if self._view is None or not self._is_started or self._history.is_finished:
-            return []
         model = message.model
-        is_ours = sender in self._view.accepted and message.round == self._setup.rounds > 0
-        if model is None or not is_ours or model.params.shape != self._model.params.shape:
+        if self._history.is_finished or model is None or not self._is_from_the_end(sender, message):
+            return []
+        if model.params.shape != self._model.params.shape:
             return []
         self._model = model
         self._history = replace(self._history, is_finished=True)
         # A token held here is at its end too; the rank stays, since the final lap may still be coming.
         onward = self._advance() if self._held is not None else [Store()]
-        return [Adopt(model, message.round, (sender,)), *onward, self._finish()]
+        offers = self._offer_final(self._view.live - {sender} if self._view else ())
+        return [Adopt(model, message.round, (sender,)), *onward, *offers, self._finish()]
 
     def _finish(self) -> Finish:
         return Finish(f"{self._setup.rounds} hops done")
