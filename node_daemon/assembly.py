@@ -1,6 +1,7 @@
 """Puts a node together from its settings: everything that a ``Peer`` is made of."""
 
 import hashlib
+import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +20,14 @@ from p2pfl.errors import ConfigError
 from p2pfl.learning.learner import Learner, LearnerSetup
 from p2pfl.membership import Membership, Rumour, State
 from p2pfl.model import Checkpoint
-from p2pfl.node import Node
-from p2pfl.protocols.protocol import Setup
+from p2pfl.node import SETTLE_S, Node
+from p2pfl.protocols.protocol import ExchangeProtocol, Setup
 from p2pfl.roster import GraphWiring
 from p2pfl.trust import Trust
 from p2pfl.wire.packets import Greeting
 
 SPARSE_FROM = 512  # members from which mixing weights are kept sparse
+PATIENCE_S = 86_400.0  # for links to all neighbours, where nothing may depend on time
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 AGGREGATION = "mean"
 
@@ -100,6 +102,7 @@ def make_node(
 ) -> Node:
     """The pure node: protocol, membership, open trust and graph; restored if there is a checkpoint."""
     rule = cast(Rule, registry.resolve("aggregation", AGGREGATION))
+    protocol = protocol_class(settings)
     setup = Setup(
         me=me.id,
         number=me.number,
@@ -110,15 +113,24 @@ def make_node(
     )
     node = Node(
         me.id,
-        protocol=protocol_class(settings)(setup, **settings.protocol.options),  # type: ignore[call-arg]
+        protocol=protocol(setup, **protocol_options(settings, protocol)),  # type: ignore[call-arg]
         membership=membership,
         wiring=partial(graph_wiring, settings),
         trust=Trust(),
         min_members=settings.network.min_peers,
+        settle_s=PATIENCE_S if settings.node.deterministic else SETTLE_S,
     )
     if checkpoint is not None:
         node.restore(checkpoint.snapshot)
     return node
+
+
+def protocol_options(settings: Settings, protocol: type[ExchangeProtocol]) -> dict[str, object]:
+    """The options as given; in a deterministic run rounds have no deadline unless one is asked for."""
+    options: dict[str, object] = dict(settings.protocol.options)
+    if settings.node.deterministic and "round_timeout_s" in inspect.signature(protocol).parameters:
+        options.setdefault("round_timeout_s", 0.0)
+    return options
 
 
 def graph_wiring(settings: Settings, roster: Mapping[str, str]) -> GraphWiring:

@@ -149,7 +149,9 @@ class Daemon:
             work.learner,
             greeting=assembly.make_greeting(me, plan, network),
             surroundings=self._surroundings(parameters),
-            options=PeerOptions() if stored is None else PeerOptions(state=stored.state, round=stored.round),
+            options=PeerOptions()
+            if stored is None
+            else PeerOptions(model=stored.model, state=stored.state, round=stored.round),
         )
         resumed = None if stored is None else stored.round
         self._standing = Standing(me, settings, plan, work=work, resumed_round=resumed)

@@ -67,7 +67,8 @@ STOREYS: Mapping[str, Storey] = {
     ),
     "node_daemon": _row(
         8,
-        "numpy cryptography msgpack pydantic pydantic_core pydantic_settings safetensors tomlkit platformdirs",
+        "numpy cryptography msgpack pydantic pydantic_core pydantic_settings "
+        "safetensors tomlkit platformdirs",
     ),
     "node_daemon.daemon": _row(8, "numpy cryptography msgpack safetensors tomlkit platformdirs uvloop"),
     "node_daemon.observer": _row(8, "numpy msgpack starlette uvicorn"),

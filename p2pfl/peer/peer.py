@@ -54,6 +54,7 @@ class PeerOptions:
     """How a peer drives its node."""
 
     evaluate_every: int = 1  # rounds between evaluations; 0 = never
+    model: Model | None = None  # the present one, from a checkpoint
     state: TrainingState | None = None  # the learner's, from a checkpoint
     round: int = 0  # finished rounds, from a checkpoint
 
@@ -87,7 +88,7 @@ class Peer:
         self._greeting = greeting
         self._around = surroundings
         self._options = options
-        self._tally = Tally(model=learner.initial(), round=options.round)
+        self._tally = Tally(model=options.model or learner.initial(), round=options.round)
         self._workshop = Workshop(learner, options.state or {}, self._training_failed)
         self._outgoing = Outgoing(self._send, surroundings.store, self._disk_changed)
         self._links = Links(greeting.id, surroundings.transport, self, rng=np.random.default_rng())
