@@ -35,6 +35,8 @@ REASONS = {  # where pydantic's words are about parsing, not about the value
     "bool_parsing": "must be true or false",
     "bool_type": "must be true or false",
     "dict_type": "must be a table",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
     "int_from_float": "must be a whole number",
     "int_parsing": "must be a whole number",
     "int_type": "must be a whole number",

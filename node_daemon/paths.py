@@ -95,8 +95,11 @@ def config_files(home: Path | None, named: Path | None, environment: Mapping[str
         raise ConfigError(
             f"there is no config file {str(chosen)!r}", where=origin, fix=f"p2pnode init, or correct {origin}"
         )
-    others = [Path(CONFIG_NAME), user_config_folder() / CONFIG_NAME]
-    return ([chosen] if chosen else []) + [path for path in others if path.is_file()]
+    others = [path for path in (Path(CONFIG_NAME), user_config_folder() / CONFIG_NAME) if path.is_file()]
+    if chosen is None:
+        return others
+    # Absolute, so that the same file, found in the working folder, is neither read twice nor distrusted.
+    return [chosen.absolute(), *(path for path in others if not path.samefile(chosen))]
 
 
 def find_paths(
