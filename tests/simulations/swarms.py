@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import ClassVar
 
+import networkx as nx
 import numpy as np
+from numpy.typing import NDArray
 
 import topologies
 from p2pfl.aggregation.blocks import aggregate
@@ -88,19 +90,41 @@ def swarm_of(
     make_protocol: Callable[[Setup], ExchangeProtocol],
     *,
     rounds: int,
-    topology: str = "full_mesh",
     parameters: int = 1,
+) -> Swarm:
+    """A full mesh whose model i starts at i in every parameter."""
+    X = np.repeat(np.arange(nodes, dtype=np.float32)[:, np.newaxis], parameters, axis=1)
+    return many_models_swarm(topologies.full_mesh(nodes), make_protocol, X, rounds=rounds)
+
+
+def one_model_swarm(
+    graph: nx.Graph,
+    make_protocol: Callable[[Setup], ExchangeProtocol],
+    params: NDArray[np.float32] | NDArray[np.float64],
+    *,
+    rounds: int,
     seed: int = 0,
 ) -> Swarm:
-    """Nodes whose model i starts at i in every parameter."""
-    graph = topologies.build(topology, nodes)
-    members = member_ids(nodes)
-    models = {m: Model(np.full(parameters, i, np.float32)) for i, m in enumerate(members)}
+    """Nodes that all start from one model."""
+    X = np.tile(params.astype(np.float32), (len(graph), 1))
+    return many_models_swarm(graph, make_protocol, X, rounds=rounds, seed=seed)
+
+
+def many_models_swarm(
+    graph: nx.Graph,
+    make_protocol: Callable[[Setup], ExchangeProtocol],
+    X: NDArray[np.float32] | NDArray[np.float64],
+    *,
+    rounds: int,
+    seed: int = 0,
+) -> Swarm:
+    """Node i starts from row i of X."""
+    members = member_ids(len(graph))
     return make_swarm(
         members,
         topologies.static(graph),
         make_protocol,
-        models=models,
+        models={member: Model(X[i].astype(np.float32)) for i, member in enumerate(members)},
         rounds=rounds,
         aggregate=partial(aggregate, mean),
         seed=seed,
