@@ -22,7 +22,7 @@ from p2pfl.wire.limits import Limits
 class Lease:
     """A buffer for one body in transit: filled through ``memory``, then completed or abandoned, once."""
 
-    def __init__(self, pool: "BufferPool", owner: str, buffer: NDArray[np.uint8], size_bytes: int) -> None:
+    def __init__(self, pool: "BufferPool", owner: str, *, buffer: NDArray[np.uint8], size_bytes: int) -> None:
         self._pool = pool
         self._owner = owner
         self._buffer = buffer
@@ -59,7 +59,7 @@ class BufferPool:
                 return None
         self._in_transit += 1
         self._held[owner] += 1
-        return Lease(self, owner, self._buffer(capacity), size_bytes)
+        return Lease(self, owner, buffer=self._buffer(capacity), size_bytes=size_bytes)
 
     def held(self, owner: str) -> int:
         """The buffers that the bodies of a peer occupy."""
