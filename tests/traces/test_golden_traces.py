@@ -1,4 +1,4 @@
-"""Every protocol does exactly what it did; ``python -m tests.traces.golden`` writes what is meant to change."""
+"""Every protocol does what it did; ``python -m tests.traces.golden`` writes anew what is meant to change."""
 
 import pytest
 
