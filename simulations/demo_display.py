@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from simulations.daemons import Daemon
-from simulations.demo_result import Result
+from simulations.demo_result import BELOW_POOLED, Result
 from simulations.homes import node_name
 
 BAR_WIDTH = 30
@@ -65,7 +65,8 @@ class Display:
 
 def closing_table(result: Result) -> None:
     """Print the accuracy of every node, alone and together, and how it came about."""
-    table = Table(title="accuracy on the same test samples, which nobody trained on", title_justify="left")
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table()
     for heading in ("node", "own samples", "alone", "together", "pooled"):
         table.add_column(heading, justify="left" if heading == "node" else "right")
     base = result.baselines
@@ -75,14 +76,14 @@ def closing_table(result: Result) -> None:
     table.add_section()
     means = (f"{result.accuracy_alone:.3f}", f"{result.accuracy_together:.3f}")
     table.add_row("mean", f"{sum(base.samples) / result.nodes:.0f}", *means, pooled, style="bold")
-    console = Console(highlight=False)
     console.print(table)
     console.print(
-        f"{result.nodes} daemons found each other through zeroconf, exchanged models by {result.protocol}; "
-        f"topology {result.topology}, {result.rounds} rounds, {result.seconds:.1f} s in all"
+        f"{result.nodes} daemons found each other through zeroconf; {result.protocol}, {result.topology}, "
+        f"{result.rounds} rounds; {result.seconds:.1f} s in all"
     )
     console.print(
+        f"accuracy on the same {base.test_samples} test samples, which nobody trained on\n"
         "alone: as many local updates, on the node's own samples; pooled: as many passes over all samples"
     )
     if not result.is_target_reached:
-        sys.stderr.write("the target was not reached; more --rounds may help\n")
+        sys.stderr.write(f"together is not within {BELOW_POOLED} of pooled; more --rounds may help\n")
