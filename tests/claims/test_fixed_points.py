@@ -10,7 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 import topologies
+from p2pfl.model import Model
+from p2pfl.protocols.gossip_averaging import GossipAveraging
+from simulations.event_simulator import EventSimulator
+from simulations.training import by_function
 from simulations.vectorised import Rows, gossip_averaging
+from tests.simulations.swarms import many_models_swarm
 
 STEP = 0.2
 GRAPHS = [
@@ -79,3 +84,39 @@ def test_a_full_mesh_has_agreed_after_one_round() -> None:
     start = optima(9)
     X = gossip_averaging(start, topologies.metropolis_weights(topologies.full_mesh(9)), 1)
     assert pytest.approx(start.mean(), abs=1e-15) == X
+
+
+def identity(member: str, model: Model) -> Model:
+    return Model(model.params, model.age + 1)
+
+
+def test_the_protocol_contracts_as_the_matrix_does() -> None:
+    graph, rounds = topologies.ring(16), 12
+    W = topologies.metropolis_weights(graph)
+    assert isinstance(W, np.ndarray)
+    _, vectors = np.linalg.eigh(W)
+    slowest = vectors[:, [-2]]
+    swarm = many_models_swarm(graph, GossipAveraging, slowest, rounds=rounds)
+    simulator = EventSimulator(swarm, train=by_function(identity))
+    for done in range(1, rounds + 1):
+        simulator.run(until_s=done + 0.5)
+        X = [float(simulator.models[member].params[0]) for member in swarm.members]
+        assert set(simulator.rounds.values()) == {done}
+        assert np.linalg.norm(X) == pytest.approx(topologies.slem(W) ** done, abs=1e-6)
+    assert topologies.slem(W) == pytest.approx(0.94925302, abs=1e-8)
+
+
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_the_protocol_ends_where_the_formula_says(graph: nx.Graph) -> None:
+    W, b = topologies.metropolis_weights(graph), optima(len(graph))
+    assert isinstance(W, np.ndarray)
+
+    def step(member: str, model: Model) -> Model:
+        moved = model.params - np.float32(STEP) * (model.params - b[int(member)].astype(np.float32))
+        return Model(moved, model.age + 1)
+
+    swarm = many_models_swarm(graph, GossipAveraging, np.zeros_like(b), rounds=120)
+    simulator = EventSimulator(swarm, train=by_function(step))
+    simulator.run()
+    X = np.stack([simulator.models[member].params for member in swarm.members])
+    assert pytest.approx(fixed_point(W, b), abs=2e-6) == X

@@ -8,7 +8,14 @@ import pytest
 from numpy.typing import NDArray
 
 import topologies
+from p2pfl.events import Adopt
+from p2pfl.model import Model
+from p2pfl.protocols.gossip_averaging import GossipAveraging
+from simulations.event_simulator import EventSimulator
+from simulations.network import Network
+from simulations.training import by_function
 from simulations.vectorised import gossip_averaging
+from tests.simulations.swarms import many_models_swarm
 
 NODES = 16
 LOSS = 0.2
@@ -76,3 +83,24 @@ def test_rows_sum_to_one_after_any_drops() -> None:
         kept = topologies.without_messages(W, random.random(W.shape) < 0.5)
         assert kept.sum(axis=1) == pytest.approx(1, abs=1e-12)
         assert kept.min() >= 0
+
+
+def test_the_protocol_under_loss_is_the_recursion_with_the_weights_returned() -> None:
+    rounds, starts = 15, np.random.default_rng(5).normal(size=(NODES, 3))
+    heard = np.zeros((rounds, NODES, NODES), bool)
+
+    def watch(member: str, adopt: Adopt, now_s: float) -> None:
+        heard[adopt.round - 1, int(member), [int(sender) for sender in adopt.merged]] = True
+
+    def keep(member: str, model: Model) -> Model:
+        return Model(model.params, model.age + 1)
+
+    swarm = many_models_swarm(topologies.ring(NODES), GossipAveraging, starts, rounds=rounds)
+    network = Network(latency_s=0.05, loss=LOSS)
+    simulator = EventSimulator(swarm, train=by_function(keep), network=network, seed=6, watch=watch)
+    simulator.run()
+    assert simulator.lost > 0.1 * rounds * 2 * NODES
+    expected = gossip_averaging(starts, lambda done: topologies.without_messages(RING, ~heard[done]), rounds)
+    found = np.stack([simulator.models[member].params for member in swarm.members])
+    assert found == pytest.approx(expected, abs=1e-6)
+    assert np.abs(found.mean(axis=0) - starts.mean(axis=0)).max() > 1e-3  # the mean has moved
