@@ -257,17 +257,17 @@ class EventSimulator:
                 case Finish():
                     self._finish(host, effect)
                 case Tell():
-                    parcel = Parcel(Heard(host.member, effect.heartbeat), 0)
-                    self._dispatch(host, effect.to, parcel, "heartbeat")
+                    parcel = Parcel(Heard(host.member, effect.heartbeat), 0, "heartbeat")
+                    self._dispatch(host, effect.to, parcel)
                 case _:
                     assert_never(effect)
 
     def _send(self, host: Host, send: Send) -> None:
         message = send.message
-        parcel = Parcel(Received(host.member, message), body_bytes(message))
-        self._dispatch(host, send.to, parcel, send.replaces)
+        parcel = Parcel(Received(host.member, message), body_bytes(message), send.replaces)
+        self._dispatch(host, send.to, parcel)
 
-    def _dispatch(self, host: Host, to: str, parcel: Parcel, replaces: str) -> None:
+    def _dispatch(self, host: Host, to: str, parcel: Parcel) -> None:
         if to not in host.linked:
             self._record.unsent += 1
             return
@@ -275,14 +275,14 @@ class EventSimulator:
         if not self._links.network.has_bandwidth_limit:
             self._launch(host, link, parcel)
             return
-        link.wait(parcel, replaces)
+        link.wait(parcel)
         if not link.is_busy:
             self._use_line(host, link)
 
     def _use_line(self, host: Host, link: SimulatedLink) -> None:
         link.is_busy = bool(link.outbox)
         if link.is_busy:
-            parcel, _ = link.outbox.popleft()
+            parcel = link.outbox.popleft()
             seconds = link.seconds_on_line(parcel, self._links.network.bandwidth_bps)
             self._agenda.at(self._agenda.now_s + seconds, partial(self._leave_line, host, link, parcel))
 

@@ -13,13 +13,14 @@ MAX_OUTBOX = 64  # messages that wait for a slow link; beyond it the oldest is d
 
 
 class Parcel:
-    """What a link carries, and the size of its model and bodies."""
+    """What a link carries, the size of its model and bodies, and which unsent parcels it replaces."""
 
-    __slots__ = ("content", "size_bytes")
+    __slots__ = ("content", "replaces", "size_bytes")
 
-    def __init__(self, content: Received | Input, size_bytes: int) -> None:
+    def __init__(self, content: Received | Input, size_bytes: int, replaces: str) -> None:
         self.content = content
         self.size_bytes = size_bytes
+        self.replaces = replaces
 
 
 class SimulatedLink:
@@ -33,7 +34,7 @@ class SimulatedLink:
         self.bytes_sent = 0
         self.lost = 0
         self.is_busy = False  # with a limited bandwidth: a parcel is being put on the line
-        self.outbox: deque[tuple[Parcel, str]] = deque(maxlen=MAX_OUTBOX)  # with what it replaces
+        self.outbox: deque[Parcel] = deque(maxlen=MAX_OUTBOX)
         self._fates = fates
         self._keeps_order = network.keeps_order
         self._last_s = -inf
@@ -61,14 +62,14 @@ class SimulatedLink:
         """How long a parcel occupies the link."""
         return (parcel.size_bytes + HEADER_BYTES) * 8 / bandwidth_bps
 
-    def wait(self, parcel: Parcel, replaces: str) -> None:
-        """Put a parcel into the outbox; one that it replaces goes."""
-        if replaces:
-            kept = [waiting for waiting in self.outbox if waiting[1] != replaces]
+    def wait(self, parcel: Parcel) -> None:
+        """Put a parcel into the outbox; those that it replaces go."""
+        if parcel.replaces:
+            kept = [waiting for waiting in self.outbox if waiting.replaces != parcel.replaces]
             if len(kept) < len(self.outbox):
                 self.outbox.clear()
                 self.outbox.extend(kept)
-        self.outbox.append((parcel, replaces))
+        self.outbox.append(parcel)
 
 
 class LinkTable:
