@@ -7,8 +7,9 @@ later, behind the start barrier: a fresh node waits until the roster has ``min_m
 the first round are linked, or ``settle_s`` more have passed since the roster was large enough; a restored
 node has been through the barrier once and waits only until the members it knew are there again, at most
 ``settle_s`` once anybody is.  Messages that arrive earlier are held (``MAX_HELD``) and handed over
-in order.  A message from a sender that is not accepted at that moment never reaches the protocol, and no
-model leaves for a peer that may not have it.
+in order.  A model, or any other array, from a sender that is not accepted at that moment never reaches the
+protocol, and none leaves for a peer that may not have it; words (an acknowledgement) pass both ways, since
+with one-way trust the answer comes from somebody whose models are not wanted.
 """
 
 from collections import Counter, deque
@@ -18,6 +19,7 @@ from typing import Protocol, TypeAlias
 from p2pfl.events import (
     Effect,
     Event,
+    Message,
     PeersChanged,
     Received,
     Send,
@@ -145,7 +147,7 @@ class Node:
 
     def _receive(self, event: Received, now_s: float) -> list[NodeEffect]:
         self._membership.touch(event.sender, now_s)
-        if not self.trust.accepts(event.sender):
+        if carries_arrays(event.message) and not self.trust.accepts(event.sender):
             self.refused["not_trusted"] += 1
             return []
         if not self._barrier.is_open:
@@ -195,13 +197,18 @@ class Node:
 
     def _may_leave(self, effect: Effect) -> bool:
         match effect:
-            case Send(to, message) if message.model is not None or message.body:
+            case Send(to, message) if carries_arrays(message):
                 if self.trust.shares_with(to):
                     return True
                 self.refused["not_shared"] += 1
                 return False
             case _:
                 return True
+
+
+def carries_arrays(message: Message) -> bool:
+    """Does the message hold more than words?"""
+    return message.model is not None or bool(message.body)
 
 
 class _Barrier:

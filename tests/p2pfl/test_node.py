@@ -198,16 +198,19 @@ def test_a_lost_link_changes_who_is_live_and_a_death_changes_the_graph() -> None
     ]
 
 
-def test_a_message_from_a_sender_that_is_not_accepted_never_reaches_the_protocol() -> None:
+def test_a_model_from_a_sender_that_is_not_accepted_never_reaches_the_protocol_but_words_do() -> None:
     recorder = Recorder()
     node = make_node(recorder, trust=Trust(accept_from=frozenset("b")), min_members=1)
     node.handle(Started(), 0.0)
 
     node.handle(Received("c", Message("model", 0, MODEL)), 0.0)
+    node.handle(Received("c", Message("model", 0, body=(np.zeros(2, np.uint8),))), 0.0)
     node.handle(Received("b", Message("model", 0, MODEL)), 0.0)
+    node.handle(Received("c", Message("ack", 0)), 0.0)
 
-    assert [e.sender for e in recorder.events if isinstance(e, Received)] == ["b"]
-    assert node.refused["not_trusted"] == 1
+    received = [e for e in recorder.events if isinstance(e, Received)]
+    assert [(e.sender, e.message.kind) for e in received] == [("b", "model"), ("c", "ack")]
+    assert node.refused["not_trusted"] == 2
 
 
 def test_no_model_leaves_for_a_peer_that_may_not_have_it_but_words_do() -> None:
