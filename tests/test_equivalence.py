@@ -145,3 +145,15 @@ def test_on_a_ring_models_move_along_ring_edges_only_though_all_are_linked(
     if protocol == "gossip_averaging":
         assert with_model == dict.fromkeys(edges, 21 * 4)
     assert set(simulator.models) == set(members)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("protocol", "rounds"), [("gossip_averaging", 10), ("cyclic_pass", 20)])
+def test_five_real_daemons_are_the_event_simulator(protocol: str, rounds: int) -> None:
+    event, processes = (
+        Experiment(nodes=NODES, protocol=protocol, rounds=rounds, engine=engine).run()
+        for engine in ("event", "processes")
+    )
+    assert processes.models == pytest.approx(event.models, abs=1e-4)
+    assert processes.final_accuracy == pytest.approx(event.final_accuracy, abs=0.01)
+    assert processes.bytes_sent == event.bytes_sent
