@@ -108,7 +108,7 @@ def validate(layers: Sequence[Layer]) -> Config:
     for layer in layers:
         merged = merge(layer.values, merged)
     try:
-        settings = Settings(**merged)  # type: ignore[arg-type]  # pydantic checks what a file said
+        settings = Settings.model_validate(merged)
     except ValidationError as error:
         errors += [_explain(detail, layers) for detail in error.errors(include_url=False)]
     except ConfigError as error:  # a limit that makes no sense

@@ -11,6 +11,7 @@ import socket
 import struct
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,6 +21,7 @@ from p2pfl.errors import P2PError, StateError, unknown_name
 
 MAX_CONNECTIONS = 16
 REQUEST_TIMEOUT_S = 5.0
+LAST_ANSWERS_S = 0.5  # for those who are being answered when the node stops
 
 Command: TypeAlias = Callable[[Mapping[str, Json]], Awaitable[Mapping[str, Json]]]
 
@@ -31,31 +33,41 @@ class ControlServer:
         self._path = path
         self._commands = commands
         self._server: asyncio.Server | None = None
-        self._open = 0
+        self._serving: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Listen; the caller holds the lock of the state folder, so that a socket found there is stale."""
         listener = _bind(self._path)
-        self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=MAX_REQUEST_BYTES)
+        self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=MAX_REQUEST_BYTES)
 
     async def close(self) -> None:
-        """Stop listening and remove the socket."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-            self._path.unlink(missing_ok=True)
+        """Stop listening, drop what is unanswered, and remove the socket."""
+        if self._server is None:
+            return
+        self._server.close()
+        self._server = None
+        self._path.unlink(missing_ok=True)
+        _, late = await asyncio.wait(self._serving, timeout=LAST_ANSWERS_S) if self._serving else ((), ())
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._serving.add(task)
+        task.add_done_callback(self._serving.discard)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open += 1
         try:
-            if self._open <= MAX_CONNECTIONS and _is_owner(writer.get_extra_info("socket")):
+            if len(self._serving) <= MAX_CONNECTIONS and _is_owner(writer.get_extra_info("socket")):
                 writer.write(await self._answer(reader))
                 await asyncio.wait_for(writer.drain(), REQUEST_TIMEOUT_S)
         except (TimeoutError, ConnectionError):
             pass  # whoever asked has gone away, or never asked
         finally:
-            self._open -= 1
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
     async def _answer(self, reader: asyncio.StreamReader) -> bytes:
         try:

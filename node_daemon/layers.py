@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic_settings import EnvSettingsSource, SettingsError
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict, SettingsError
 
 from node_daemon.files import read_checked
 from node_daemon.sections import OptionValue, Settings, fields_of
@@ -42,6 +42,12 @@ class Layer:
             return variable_of(key)
         line = find_line(self.text, key)
         return f"{self.origin}, line {line}" if line else self.origin
+
+
+class Variables(Settings, BaseSettings):
+    """The settings as pydantic-settings reads them from variables; never made, since we merge ourselves."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
 
 def variable_of(key: str) -> str:
@@ -137,7 +143,7 @@ def environment_layer() -> Layer:
 
     Raises ConfigError for a table that is not JSON.
     """
-    source = EnvSettingsSource(Settings, env_prefix=PREFIX, env_nested_delimiter=SEPARATOR)
+    source = EnvSettingsSource(Variables, env_prefix=PREFIX, env_nested_delimiter=SEPARATOR)
     try:
         values = dict(source())
     except SettingsError as error:

@@ -71,14 +71,14 @@ def read_table(path: Path, dataset: Dataset) -> Samples:
         raise _malformed(
             path, f"it has {len(table)} rows of {table.shape[1]} columns, expected {width} columns"
         )
+    if not np.isfinite(table).all():
+        raise _malformed(path, "it holds a number that is not finite")
     labels = table[:, -1].astype(np.int64)
     if (labels != table[:, -1]).any() or labels.min() < 0 or labels.max() >= dataset.classes:
         raise _malformed(
             path, f"labels, in the last column, are whole numbers from 0 to {dataset.classes - 1}"
         )
     inputs = table[:, :-1].astype(np.float32)
-    if not np.isfinite(inputs).all():
-        raise _malformed(path, "an input is not a finite number")
     return Samples(inputs.reshape(len(table), *dataset.train.inputs.shape[1:]), labels)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import NoDecode
 
 from p2pfl.wire.limits import Limits
 
@@ -195,10 +195,8 @@ class LimitsSection(Limits):
     """What is accepted from one peer, and kept for one."""
 
 
-class Settings(BaseSettings):
+class Settings(Section):
     """All settings of a node, validated; their sources are merged in ``node_daemon.config``."""
-
-    model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
     config_version: Literal[1] = 1
     node: NodeSection = Field(default_factory=NodeSection)
@@ -209,19 +207,6 @@ class Settings(BaseSettings):
     data: DataSection = Field(default_factory=DataSection)
     log: LogSection = Field(default_factory=LogSection)
     limits: LimitsSection = Field(default_factory=LimitsSection)
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only the merged values: their origins must be known, so ``config`` reads each source itself."""
-        del settings_cls, env_settings, dotenv_settings, file_secret_settings
-        return (init_settings,)
 
 
 def fields_of(section: str) -> Mapping[str, FieldInfo]:

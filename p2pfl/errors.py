@@ -73,6 +73,8 @@ class StateError(P2PError):
 def unknown_name(kind: str, found: str, known: Iterable[str], *, where: str = "") -> ConfigError:
     """The error for a name that is not in a table: lists the known ones and suggests the nearest."""
     names = sorted(known)
-    near = get_close_matches(found, names, n=1)
+    near = get_close_matches(found, names, n=1) or [
+        name for name in names if found and name.startswith(found)
+    ]
     fix = f"did you mean {near[0]}?" if near else ""
     return ConfigError(f"unknown {kind} {found!r}; known: {', '.join(names)}", where=where, fix=fix)

@@ -1,0 +1,1 @@
+from node_daemon.stored_model import load as load
