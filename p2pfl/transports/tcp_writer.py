@@ -92,7 +92,9 @@ class TcpWriter:
             return True
         if self._last is not None:
             self._transport.write(self._last)
-            self._transport.close()
+            # Not at once: asyncio may be in ``resume_writing``, after which it would close a second time.
+            asyncio.get_running_loop().call_soon(self._transport.close)
+            self.stop()
             return False
         packet = self._outbox.pop()
         if packet is None:

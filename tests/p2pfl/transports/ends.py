@@ -1,0 +1,141 @@
+"""Ends of links for the tests of transports: each keeps what it is told, and waits with a deadline."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from p2pfl.errors import RemoteError
+from p2pfl.transports.event_loops import loop_factory
+from p2pfl.transports.memory import MemoryHub, MemoryTransport
+from p2pfl.transports.tcp import TcpTransport
+from p2pfl.transports.transport import Link, Transport
+from p2pfl.wire.limits import Limits
+from p2pfl.wire.packets import Envelope, Greeting, Packet
+from tests.p2pfl.wire.samples import BODIES, PARAMETERS, greeting
+
+DEADLINE_S = 10.0
+Result = TypeVar("Result")
+
+
+@dataclass(eq=False)
+class End:
+    """A node with nothing behind it: a handler that remembers."""
+
+    transport: Transport
+    refused: list[tuple[str, str]]  # (code, words)
+    address: str = ""
+    links: list[Link] = field(default_factory=list)
+    dialled: list[bool] = field(default_factory=list)
+    packets: asyncio.Queue[Packet] = field(default_factory=asyncio.Queue)
+    downs: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    happened: asyncio.Event = field(default_factory=asyncio.Event)  # anything at all
+    keeps_packets: bool = True
+
+    @property
+    def link(self) -> Link:
+        return self.links[-1]
+
+    def link_up(self, link: Link, *, dialled: bool) -> None:
+        self.links.append(link)
+        self.dialled.append(dialled)
+        self.happened.set()
+
+    def packet_received(self, link: Link, packet: Packet) -> None:
+        assert link in self.links
+        if self.keeps_packets:
+            self.packets.put_nowait(packet)
+        self.happened.set()
+
+    def link_down(self, link: Link, reason: str) -> None:
+        assert link in self.links
+        self.downs.put_nowait(reason)
+        self.happened.set()
+
+    async def packet(self) -> Packet:
+        return await asyncio.wait_for(self.packets.get(), DEADLINE_S)
+
+    async def message(self) -> Envelope:
+        packet = await self.packet()
+        assert isinstance(packet, Envelope)
+        return packet
+
+    async def down(self) -> str:
+        return await asyncio.wait_for(self.downs.get(), DEADLINE_S)
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(DEADLINE_S):
+            while not is_so():
+                self.happened.clear()
+                await self.happened.wait()
+
+
+@dataclass
+class World:
+    """Transports of one kind in one event loop."""
+
+    kind: str
+    runner: asyncio.Runner
+    hub: MemoryHub = field(default_factory=MemoryHub)
+    ends: list[End] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)  # what an event loop caught and nobody else
+
+    def run(self, story: Callable[[], Coroutine[None, None, Result]]) -> Result:
+        """Run a story to its end, close what it opened, and see that nothing was swallowed."""
+        return self.runner.run(self._whole(story))
+
+    async def end(
+        self,
+        who: Greeting | str,
+        *,
+        limits: Limits | None = None,
+        parameters: int = PARAMETERS,
+        bodies: Mapping[str, tuple[int, str]] = BODIES,
+    ) -> End:
+        """A node that listens."""
+        refused: list[tuple[str, str]] = []
+
+        def note(_address: str, error: RemoteError) -> None:
+            refused.append((error.code, error.what))
+            end.happened.set()
+
+        limits = limits or Limits()
+        transport: Transport
+        if self.kind == "memory":
+            transport = MemoryTransport(self.hub, limits=limits, refused=note)
+        else:
+            transport = TcpTransport(
+                "127.0.0.1", 0, bodies=bodies, parameters=parameters, limits=limits, refused=note
+            )
+        end = End(transport, refused)
+        words = greeting(who) if isinstance(who, str) else who
+        end.address = await transport.listen(lambda: words, end)
+        self.ends.append(end)
+        return end
+
+    async def pair(self, *, limits: Limits | None = None, parameters: int = PARAMETERS) -> tuple[End, End]:
+        """Two nodes with a link; the first has dialled."""
+        anna = await self.end("anna", limits=limits, parameters=parameters)
+        bert = await self.end("bert", limits=limits, parameters=parameters)
+        await anna.transport.dial(bert.address)
+        await bert.until(lambda: bool(bert.links))
+        return anna, bert
+
+    async def _whole(self, story: Callable[[], Coroutine[None, None, Result]]) -> Result:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: self.faults.append(repr(context)))
+        try:
+            async with asyncio.timeout(3 * DEADLINE_S):
+                return await story()
+        finally:
+            for end in self.ends:
+                await end.transport.close()
+            assert self.faults == []
+
+
+@contextmanager
+def world_of(kind: str, loop: str) -> Iterator[World]:
+    """A world for one test."""
+    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
+        yield World(kind, runner)
