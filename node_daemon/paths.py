@@ -6,6 +6,7 @@ Imports nothing heavy: ``status`` and ``stop`` need it to find the control socke
 import hashlib
 import os
 import tomllib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,9 @@ def _folder(kind: str) -> Path:
         case "state":
             return folders.user_state_path
         case _:
-            return folders.user_runtime_path
+            with warnings.catch_warnings():  # a missing XDG_RUNTIME_DIR is common, and the fallback is sound
+                warnings.simplefilter("ignore")
+                return folders.user_runtime_path
 
 
 def config_files(home: Path | None, named: Path | None, environment: Mapping[str, str]) -> list[Path]:

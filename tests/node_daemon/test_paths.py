@@ -46,3 +46,11 @@ def test_a_home_and_a_config_file_exclude_each_other(user: Path) -> None:
         config_files(user, user / "x.toml", os.environ)
 
     assert caught.value.exit_code == 2
+
+
+def test_a_session_without_a_runtime_folder_is_nothing_to_warn_of(
+    user: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+
+    assert find_paths().socket.name == "default.sock"  # and a warning would fail this test
