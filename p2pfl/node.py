@@ -14,6 +14,7 @@ with one-way trust the answer comes from somebody whose models are not wanted.
 
 from collections import Counter, deque
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol, TypeAlias
 
 from p2pfl.events import (
@@ -34,7 +35,7 @@ from p2pfl.membership import Input as MembershipInput
 from p2pfl.membership import Output as MembershipOutput
 from p2pfl.model import Array, Scalar, Snapshot
 from p2pfl.protocols.protocol import ExchangeProtocol
-from p2pfl.roster import WiringFactory
+from p2pfl.roster import GraphWiring, WiringFactory
 from p2pfl.trust import Trust
 
 MAX_HELD = 64  # messages kept for the protocol while the start barrier is closed
@@ -92,6 +93,7 @@ class Node:
         self._barrier = _Barrier(min_members, settle_s)
         self._view: View | None = None
         self._roster: Mapping[str, str] | None = None
+        self._graph: GraphWiring | None = None
         self.refused: Counter[str] = Counter()  # why -> messages that the gates stopped
 
     @property
@@ -129,7 +131,7 @@ class Node:
         """The protocol's snapshot with the members known to this node."""
         inner = self._protocol.snapshot()
         values: dict[str, Scalar | list[Scalar]] = {f"protocol.{k}": v for k, v in inner.values.items()}
-        values["node.members"] = list(self._membership.roster)
+        values["node.members"] = [] if self._graph is None else self._graph.roster
         arrays: dict[str, Array] = {f"protocol.{k}": a for k, a in inner.arrays.items()}
         return Snapshot(values, arrays)
 
@@ -182,11 +184,8 @@ class Node:
     def _observe(self) -> View:
         roster, linked = self._membership.roster, self._membership.linked
         if self._view is not None and roster is self._roster:
-            if linked == self._view.live:
-                return self._view
-            wiring, accepted = self._view.wiring, self._view.accepted
-            return View(self._me, self._view.members, linked, accepted, wiring)
-        graph = self._wiring(roster)
+            return self._view if linked == self._view.live else replace(self._view, live=linked)
+        self._graph = graph = self._wiring(roster)
         self._roster = roster
         return View(self._me, graph.members, linked, self.trust.accepted(graph.everyone), graph)
 

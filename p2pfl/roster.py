@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from p2pfl.errors import ConfigError
 from p2pfl.events import Neighbourhood
+from p2pfl.model import Scalar
 
 KEPT_ROUNDS = 4  # rounds of a time-varying graph whose weights are kept
 
@@ -77,6 +78,7 @@ class GraphWiring:
     def __init__(self, members: Sequence[str], schedule: Schedule) -> None:
         self.members = tuple(members)
         self.everyone = frozenset(members)
+        self.roster: list[Scalar] = sorted(members)  # for snapshots: one list for all nodes, never changed
         self._schedule = schedule
         self._index = {member: i for i, member in enumerate(self.members)}
         self._weights: dict[int, NDArray[np.float64] | SparseWeights] = {}

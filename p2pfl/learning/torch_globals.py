@@ -20,14 +20,16 @@ def drawing(random: np.random.Generator, *, device: torch.device) -> Iterator[No
 
 
 @contextmanager
-def exact(is_deterministic: bool) -> Iterator[None]:
-    """Inside, one thread and torch's deterministic algorithms, if asked for; then all is as before."""
-    if not is_deterministic:
-        yield
-        return
+def one_thread(*, is_deterministic: bool = False) -> Iterator[None]:
+    """Inside, one thread, and torch's deterministic algorithms if asked for; then all is as before.
+
+    A node's model is small and its machine is shared: threads that wait for each other cost more than they
+    bring (several times more on a busy machine).
+    """
     threads, mode = torch.get_num_threads(), torch.get_deterministic_debug_mode()
     torch.set_num_threads(1)
-    torch.set_deterministic_debug_mode("error")
+    if is_deterministic:
+        torch.set_deterministic_debug_mode("error")
     try:
         yield
     finally:

@@ -17,7 +17,7 @@ from p2pfl.learning.batches import Batches
 from p2pfl.learning.learner import Evaluation, LearnerSetup, Schema, TrainingState
 from p2pfl.learning.optimizer import OptimizerFactory, restore_state, save_state
 from p2pfl.learning.options import BATCHES_PURPOSE, LAYERS_PURPOSE, linear_decay
-from p2pfl.learning.torch_globals import drawing, exact
+from p2pfl.learning.torch_globals import drawing, one_thread
 from p2pfl.model import Array, Model
 
 EVALUATION_ROWS = 1024  # at a time, which bounds the memory of an evaluation
@@ -76,7 +76,7 @@ class TorchLearner:
         gradient_offset: NDArray[np.float32] | None = None,
     ) -> tuple[Model, TrainingState]:
         """One local update, with the step size that is due at the model's age."""
-        with self._lock, exact(self._setup.is_deterministic), self._random_layers(model.age):
+        with self._lock, self._one_thread(), self._random_layers(model.age):
             self._place(model, state)
             parameters = self._trainable()
             step = self._update.step * linear_decay(model.age, self._setup.rounds)
@@ -99,7 +99,7 @@ class TorchLearner:
     def evaluate(self, model: Model) -> Evaluation:
         """Confusion counts and summed loss on the test rows, as many classes as the module has outputs."""
         inputs, labels = self._test
-        with self._lock, exact(self._setup.is_deterministic), torch.no_grad():
+        with self._lock, self._one_thread(), torch.no_grad():
             self._place(model, {})
             self._module.eval()
             blocks = [
@@ -109,6 +109,9 @@ class TorchLearner:
                 for first in range(0, max(1, len(labels)), EVALUATION_ROWS)
             ]
         return sum(blocks[1:], start=blocks[0])
+
+    def _one_thread(self) -> AbstractContextManager[None]:
+        return one_thread(is_deterministic=self._setup.is_deterministic)
 
     def _evaluate(self, inputs: Tensor, labels: Tensor) -> Evaluation:
         outputs = self._module(inputs)

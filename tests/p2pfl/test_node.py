@@ -170,6 +170,7 @@ def test_a_snapshot_comes_back_as_it_was() -> None:
     recorder = Recorder()
     node = make_node(recorder)
 
+    node.handle(Started(), 0.0)
     snapshot = node.snapshot()
     node.restore(snapshot)
 
