@@ -44,9 +44,14 @@ class Processes:
         self._deployment = deployment
         self._is_folder_mine = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="p2pnode-"))
-        self.daemons = [Daemon(i, home) for i, home in enumerate(write_homes(deployment, self.folder))]
         self._server: subprocess.Popen[bytes] | None = None
         self._unread = b""
+        self.daemons: list[Daemon] = []
+        try:
+            self.daemons += [Daemon(i, home) for i, home in enumerate(write_homes(deployment, self.folder))]
+        except P2PError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
