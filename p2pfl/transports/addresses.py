@@ -7,6 +7,7 @@ from pathlib import Path
 from p2pfl.errors import TransportError
 
 SCHEME = "tcp://"
+EVERY_INTERFACE = ("0.0.0.0", "::")  # noqa: S104  # a peer's words, nothing is bound here
 _LISTENING = "0A"  # the state of a socket in /proc/net/tcp
 _COMMAND_LETTERS = 60
 
@@ -24,6 +25,21 @@ def parse_address(address: str) -> tuple[str, int]:
     if not address.startswith(SCHEME) or not host or not is_port:
         raise TransportError(f"{address!r} is no address; one looks like {SCHEME}192.168.1.7:7964")
     return host, int(port)
+
+
+def as_dialled(announced: str, seen: str) -> str:
+    """The address under which a peer that announces ``announced`` can be dialled from here.
+
+    A peer that listens on all interfaces does not know how others see it: its host is then the one that
+    its connection comes from, ``seen``.  "" when it announced no address of this scheme.
+    """
+    try:
+        host, port = parse_address(announced)
+    except TransportError:
+        return ""
+    if host not in EVERY_INTERFACE:
+        return announced
+    return format_address(parse_address(seen)[0], port)
 
 
 def port_holder(port: int) -> str:

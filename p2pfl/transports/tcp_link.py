@@ -4,13 +4,13 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import assert_never, cast
 
 from p2pfl.errors import P2PError, RemoteError, TransportError
 from p2pfl.membership import Heartbeat
-from p2pfl.transports.addresses import format_address
+from p2pfl.transports.addresses import as_dialled, format_address
 from p2pfl.transports.tcp_writer import Outgoing, TcpWriter
 from p2pfl.transports.transport import LinkHandler
 from p2pfl.wire.bodies import BodySchema
@@ -193,7 +193,7 @@ class TcpLink(asyncio.BufferedProtocol):
         if not self.is_dialled:
             self._writer.send_control(encode_greeting(ours))
         self._stop_timer()
-        self._peer = theirs
+        self._peer = replace(theirs, address=as_dialled(theirs.address, self.address))
         self._inbound.accept(theirs.id)
         self._shared.tell(self, Stage.UP)
         self._shared.handler.link_up(self, dialled=self.is_dialled)

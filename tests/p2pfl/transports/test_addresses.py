@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from p2pfl.errors import TransportError
-from p2pfl.transports.addresses import format_address, parse_address, port_holder
+from p2pfl.transports.addresses import as_dialled, format_address, parse_address, port_holder
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,19 @@ def test_the_process_that_listens_on_a_port_is_found() -> None:
         assert port_holder(port).startswith(f"pid {os.getpid()} (")
 
     assert port_holder(port) == ""
+
+
+@pytest.mark.parametrize(
+    ("announced", "dialled"),
+    [
+        ("tcp://0.0.0.0:7964", "tcp://192.168.1.7:7964"),
+        ("tcp://[::]:7964", "tcp://192.168.1.7:7964"),
+        ("tcp://10.0.0.3:7964", "tcp://10.0.0.3:7964"),
+        ("garage", ""),
+        ("", ""),
+    ],
+)
+def test_a_peer_on_all_interfaces_is_dialled_where_its_connection_comes_from(
+    announced: str, dialled: str
+) -> None:
+    assert as_dialled(announced, "tcp://192.168.1.7:40000") == dialled
