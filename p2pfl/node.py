@@ -14,7 +14,6 @@ with one-way trust the answer comes from somebody whose models are not wanted.
 
 from collections import Counter, deque
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Protocol, TypeAlias
 
 from p2pfl.events import (
@@ -183,11 +182,14 @@ class Node:
 
     def _observe(self) -> View:
         roster, linked = self._membership.roster, self._membership.linked
-        if self._view is not None and roster is self._roster:
-            return self._view if linked == self._view.live else replace(self._view, live=linked)
-        self._graph = graph = self._wiring(roster)
-        self._roster = roster
-        return View(self._me, graph.members, linked, self.trust.accepted(graph.everyone), graph)
+        if self._view is not None and roster is self._roster and linked == self._view.live:
+            return self._view
+        if self._graph is None or roster is not self._roster:
+            self._graph, self._roster = self._wiring(roster), roster
+        graph = self._graph
+        # A linked peer may be heard before rumours make it a member: what it says then counts later.
+        everyone = graph.everyone if linked <= graph.everyone else graph.everyone | linked
+        return View(self._me, graph.members, linked, self.trust.accepted(everyone), graph)
 
     def _send_out(self, effects: list[Effect]) -> list[NodeEffect]:
         if self.trust.share_with is None:

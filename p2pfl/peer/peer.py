@@ -138,10 +138,9 @@ class Peer:
     def status(self) -> PeerStatus:
         """This node at a glance."""
         members = len(self.membership.roster)
+        linked = len(self.membership.roster.keys() & self._links.linked.keys())
         roster = self.node.roster_hash.hex()
-        return self._tally.status(
-            self._state(), members=members, linked=len(self._links.linked), roster=roster
-        )
+        return self._tally.status(self._state(), members=members, linked=linked, roster=roster)
 
     def peers(self) -> list[PeerRow]:
         """Every other member ever heard of, sorted by id."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from p2pfl.events import Message
 from p2pfl.learning.learner import Evaluation
-from p2pfl.membership import Membership, Rumour
+from p2pfl.membership import Membership, Rumour, State
 from p2pfl.model import Model
 from p2pfl.node import Node
 from p2pfl.wire.packets import Greeting
@@ -124,7 +124,7 @@ def _row(node: Node, member: Rumour, greeting: Greeting | None, *, tally: Tally,
         id=peer,
         name=member.name,
         address=member.address,
-        state="up" if greeting is not None else member.state.name.lower(),
+        state="up" if greeting is not None and member.state is State.ALIVE else member.state.name.lower(),
         sends_to=near is not None and peer in near.send_to,
         receives_from=near is not None and peer in near.receive_weights,
         accepted=node.trust.accepts(peer),

@@ -13,6 +13,8 @@ waited for at most ``round_timeout_s`` (0 or infinite: for ever, as deterministi
 of whoever is missing returns to the node itself: rows keep summing to 1, the mean moves a little.
 
 A lost message thus costs its receiver at most the timeout, a dead neighbour nothing once its link is down.
+Whoever gets a model of a round that it has left behind answers ``ahead`` with its own round, in words only,
+so that a node that has lost touch, or meets one that has finished, does not wait for what will never come.
 Whoever becomes a linked neighbour while we wait, or after we have finished, is sent our model of the round,
 so that a restarted node learns at once where the others are.  When all its linked senders are at least two
 rounds ahead, and cannot be so in lockstep, a node goes on in the earliest of their rounds.  (On an
@@ -56,6 +58,7 @@ DEFAULT_ROUNDS = 40
 MAX_ROUND = 2**32  # a greater number is nobody's round
 JUMP = 2  # rounds that all senders must be ahead before a node skips what lies between
 MODEL = "model"
+AHEAD = "ahead"  # words only: "I am in this round, what you wait for will not come"
 
 
 class GossipAveraging:
@@ -92,8 +95,8 @@ class GossipAveraging:
                 return self._begin_round()
             case Trained(model):
                 return self._share_trained(model)
-            case Received(sender, Message(kind="model", round=round, model=Model() as model)):
-                return self._keep(sender, round, model)
+            case Received(sender, message):
+                return self._hear(sender, message)
             case TimerFired(name) if name == self._timer:
                 return self._merge()
             case _:
@@ -161,7 +164,7 @@ class GossipAveraging:
         """
         assert self._view is not None
         assert self._exchange is not None
-        shared = min(self._round, self._setup.rounds - 1) if self._is_finished() else self._round
+        shared = self._shared_round()
         neighbours = (*self._exchange.neighbourhood.send_to, *self._view.neighbourhood(shared).send_to)
         message = Message(MODEL, shared, self._exchange.trained)
         effects: list[Effect] = []
@@ -172,14 +175,46 @@ class GossipAveraging:
                 effects.append(Send(to, message, replaces=f"{MODEL}.{shared}"))
         return effects
 
+    def _hear(self, sender: str, message: Message) -> list[Effect]:
+        match message:
+            case Message(kind="model", round=round, model=Model() as model):
+                return self._keep(sender, round, model)
+            case Message(kind="ahead", round=round):
+                return self._note_ahead(sender, round)
+            case _:
+                return []
+
     def _keep(self, sender: str, round: int, model: Model) -> list[Effect]:
-        limit = self._setup.rounds or MAX_ROUND
-        is_expected = self._view is not None and sender in self._view.accepted and not self._is_finished()
-        is_usable = model.params.shape == self._model.params.shape and self._round <= round < limit
-        if not (is_expected and is_usable):
+        if round < self._shared_round():
+            return self._say_ahead(sender)
+        if not self._is_expected(sender, round) or model.params.shape != self._model.params.shape:
             return []
         self._buffer.add(sender, round, model)
         return self._merge_if_complete()
+
+    def _is_expected(self, sender: str, round: int) -> bool:
+        limit = self._setup.rounds or MAX_ROUND
+        is_accepted = self._view is not None and sender in self._view.accepted
+        return is_accepted and not self._is_finished() and self._round <= round < limit
+
+    def _say_ahead(self, sender: str) -> list[Effect]:
+        """Whoever shares an earlier round has lost our message of it, or never had one."""
+        shared = self._shared_round()
+        if self._exchange is None or self._view is None:
+            return []
+        if sender not in self._view.neighbourhood(shared).send_to:
+            return []
+        return [Send(sender, Message(AHEAD, shared), replaces=AHEAD)]
+
+    def _note_ahead(self, sender: str, round: int) -> list[Effect]:
+        if not self._is_expected(sender, round):
+            return []
+        self._buffer.note(sender, round - 1)  # its model of this round may still come
+        return self._merge_if_complete()
+
+    def _shared_round(self) -> int:
+        """The round of the model that neighbours get from this node; the last one when it has finished."""
+        return min(self._round, self._setup.rounds - 1) if self._is_finished() else self._round
 
     def _merge_if_complete(self) -> list[Effect]:
         is_waiting = self._exchange is not None and self._exchange.trained is not None

@@ -15,10 +15,14 @@ class RoundBuffer:
     def add(self, sender: str, round: int, model: Model) -> None:
         """Keep a model unless one of that sender and round is there already, or it is too old."""
         kept = self._models.setdefault(sender, {})
-        self._latest[sender] = max(round, self._latest.get(sender, round))
+        self.note(sender, round)
         kept.setdefault(round, model)
         if len(kept) > KEPT_ROUNDS:
             del kept[min(kept)]
+
+    def note(self, sender: str, round: int) -> None:
+        """Remember that a sender has come as far as this round."""
+        self._latest[sender] = max(round, self._latest.get(sender, round))
 
     def get(self, sender: str, round: int) -> Model | None:
         """The model of a sender for a round, if it has arrived."""

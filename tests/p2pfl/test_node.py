@@ -225,6 +225,18 @@ def test_no_model_leaves_for_a_peer_that_may_not_have_it_but_words_do() -> None:
     assert node.refused["not_shared"] == 1
 
 
+def test_a_linked_peer_is_accepted_before_it_is_a_member() -> None:
+    recorder = Recorder()
+    node = make_node(recorder, min_members=1)
+    node.handle(Started(), 0.0)
+    node.handle(LinkUp("b", 1), 0.1)
+    node.handle(Heard("b", Heartbeat(1, b"", (Rumour("b", 1, State.DEAD),))), 0.2)
+
+    assert node.view is not None
+    assert node.view.members == ("a",)
+    assert node.view.accepted == {"a", "b"}
+
+
 def test_timers_of_the_protocol_and_training_go_straight_through() -> None:
     recorder = Recorder()
     node = make_node(recorder, min_members=1)

@@ -229,6 +229,46 @@ def test_a_jump_never_leaves_the_budget() -> None:
     assert kinds(protocol.handle(Trained(model(1.0)), 0.0))[-1] is Finish
 
 
+def test_whoever_is_behind_is_told_so_in_words_and_only_by_those_who_send_to_it() -> None:
+    protocol = started(members="abc", graph=Graph([("a", "b")]), rounds=9)
+    heard(protocol, "b", 0)
+    protocol.handle(Trained(model(1.0)), 0.0)
+
+    (answer,) = heard(protocol, "b", 0)
+
+    assert isinstance(answer, Send)
+    assert (answer.to, answer.message.kind, answer.message.round) == ("b", "ahead", 1)
+    assert answer.message.model is None
+    assert heard(protocol, "c", 0) == []
+
+
+def test_a_finished_node_does_not_keep_others_waiting() -> None:
+    finished, late = started(rounds=3, graph=Graph([("a", "b")])), started("b", rounds=3)
+    for number in range(3):
+        heard(finished, "b", number)
+        finished.handle(Trained(model(1.0)), 0.0)
+    late.handle(Trained(model(4.0)), 0.0)
+    heard(late, "c", 0)  # and from a nothing has come: all its messages were lost
+
+    (answer,) = heard(finished, "b", 0)
+    assert isinstance(answer, Send)
+    effects = late.handle(Received("a", answer.message), 0.0)
+
+    assert adopted(effects).merged == ("c",)
+    assert adopted(effects).missing == ("a",)
+
+
+def test_being_told_that_a_neighbour_is_ahead_does_not_give_up_its_model_of_that_round() -> None:
+    protocol = started(members="ab", rounds=9)
+    protocol.handle(Trained(model(1.0)), 0.0)
+
+    effects = protocol.handle(Received("b", Message("ahead", 1)), 0.0)
+    assert adopted(effects).merged == ()
+    assert kinds(protocol.handle(Trained(model(1.0)), 0.0))[-1] is SetTimer
+
+    assert adopted(heard(protocol, "b", 1)).merged == ("b",)
+
+
 def test_a_slow_node_on_a_one_way_ring_loses_nothing_though_its_sender_is_far_ahead() -> None:
     members = "abcde"
     graph = ring(members, undirected=False)
