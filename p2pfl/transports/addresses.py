@@ -35,11 +35,11 @@ def as_dialled(announced: str, seen: str) -> str:
     """
     try:
         host, port = parse_address(announced)
+        if host not in EVERY_INTERFACE:
+            return announced
+        return format_address(parse_address(seen)[0], port)
     except TransportError:
         return ""
-    if host not in EVERY_INTERFACE:
-        return announced
-    return format_address(parse_address(seen)[0], port)
 
 
 def port_holder(port: int) -> str:

@@ -1,16 +1,15 @@
 """One TCP connection: greetings first, then packets both ways, until either side closes it."""
 
 import asyncio
-import socket
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import assert_never, cast
 
 from p2pfl.errors import P2PError, RemoteError, TransportError
 from p2pfl.membership import Heartbeat
-from p2pfl.transports.addresses import as_dialled, format_address
+from p2pfl.transports.addresses import as_dialled
+from p2pfl.transports.tcp_socket import WAKE_BYTES, TcpSocket
 from p2pfl.transports.tcp_writer import Outgoing, TcpWriter
 from p2pfl.transports.transport import LinkHandler
 from p2pfl.wire.bodies import BodySchema
@@ -22,9 +21,6 @@ from p2pfl.wire.link_codec import Refused, encode_goodbye, encode_greeting, enco
 from p2pfl.wire.message_codec import encode_message
 from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
 from p2pfl.wire.pool import BufferPool
-
-# A machine that vanished without a word: probed after 15 s of silence, given up after 45 s.
-_KEEPALIVE_S = (("TCP_KEEPIDLE", 15), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 
 
 class Stage(Enum):
@@ -56,12 +52,12 @@ class TcpLink(asyncio.BufferedProtocol):
         self._shared = shared
         self.is_dialled = dialled
         self._inbound = Inbound(shared.limits, shared.schema, shared.pool)
-        self._socket: asyncio.Transport
+        self._transport: asyncio.Transport
+        self._socket: TcpSocket
         self._writer: TcpWriter
         self._peer: Greeting | None = None  # set while the link is up
         self._reason = ""  # why the link ends, once it does
         self._timer: asyncio.TimerHandle | None = None  # the deadline of what goes on now
-        self.address = ""
         self.outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -69,6 +65,11 @@ class TcpLink(asyncio.BufferedProtocol):
         """What the other side said of itself."""
         assert self._peer is not None, "the link is not up yet"
         return self._peer
+
+    @property
+    def address(self) -> str:
+        """The address of the other end of the connection."""
+        return self._socket.address
 
     @property
     def is_up(self) -> bool:
@@ -105,21 +106,19 @@ class TcpLink(asyncio.BufferedProtocol):
     def abort(self, reason: str) -> None:
         """Cut the connection without a word."""
         self._reason = self._reason or reason
-        self._socket.abort()
+        self._transport.abort()
 
     def retry(self) -> None:
         """There may be memory for the body that waits."""
         if not self._reason:
-            self._socket.resume_reading()
+            self._transport.resume_reading()
             self._take(self._inbound.retry())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is connected: the dialling side greets first."""
-        self._socket = cast(asyncio.Transport, transport)
-        self._writer = TcpWriter(self._socket, self._shared.limits)
-        peer_name = transport.get_extra_info("peername") or ("gone", 0)  # it may have left already
-        self.address = format_address(*peer_name[:2])
-        _keep_alive(transport.get_extra_info("socket"))
+        self._transport = cast(asyncio.Transport, transport)
+        self._socket = TcpSocket(transport)
+        self._writer = TcpWriter(self._transport, self._shared.limits)
         self._shared.tell(self, Stage.CONNECTED)
         self._start_timer(self._shared.limits.handshake_s, self._expire)
         if self.is_dialled:
@@ -162,9 +161,10 @@ class TcpLink(asyncio.BufferedProtocol):
             self._break_off(error, error)
             return
         if self._inbound.is_blocked:
-            self._socket.pause_reading()
+            self._transport.pause_reading()
             self._shared.tell(self, Stage.BLOCKED)
         if self._peer is not None:
+            self._socket.expect(self._inbound.body_bytes_missing)
             self._watch_body()
 
     def _handle(self, arrival: Arrival) -> None:
@@ -214,8 +214,8 @@ class TcpLink(asyncio.BufferedProtocol):
         if self._reason:
             return
         self._reason = reason
-        self._socket.pause_reading()
-        self._start_timer(self._shared.limits.closing_s, self._socket.abort)
+        self._transport.pause_reading()
+        self._start_timer(self._shared.limits.closing_s, self._transport.abort)
         self._writer.finish(farewell)
 
     def _expire(self) -> None:
@@ -233,7 +233,7 @@ class TcpLink(asyncio.BufferedProtocol):
 
     def _watch_body(self) -> None:
         """A body in transit must keep moving."""
-        if not self._inbound.is_in_body:
+        if self._inbound.body_bytes_missing == 0:
             self._stop_timer()
         elif self._timer is None:
             mark = self._inbound.total_bytes
@@ -243,7 +243,7 @@ class TcpLink(asyncio.BufferedProtocol):
         self._timer = None
         limits = self._shared.limits
         moved = self._inbound.total_bytes - mark
-        if moved < limits.transfer_window_bytes:
+        if moved + WAKE_BYTES < limits.transfer_window_bytes:  # so much may wait in the socket, unseen
             slow = f"a body moved by {moved} bytes in {limits.transfer_window_s:g} s"
             error = RemoteError(slow, code="too_slow")
             self._break_off(error, error)
@@ -258,12 +258,3 @@ class TcpLink(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-def _keep_alive(connection: socket.socket) -> None:
-    with suppress(OSError):  # some platforms refuse once the peer has left
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for name, value in _KEEPALIVE_S:
-            if hasattr(socket, name):  # differs between platforms
-                connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)

@@ -48,9 +48,9 @@ class Inbound:
         return self._header is not None and self._lease is None and self._frames.header() is not None
 
     @property
-    def is_in_body(self) -> bool:
-        """Whether a body is in transit."""
-        return self._lease is not None
+    def body_bytes_missing(self) -> int:
+        """What is still to come of the body in transit; 0 when none is."""
+        return 0 if self._lease is None else len(self._lease.memory) - self._filled
 
     def accept(self, peer: str) -> None:
         """The greeting was accepted: from now on packets are allowed."""

@@ -162,7 +162,7 @@ def test_a_link_that_ends_in_the_middle_of_a_body_gives_the_memory_back() -> Non
     receiver = Inbound(limits, SCHEMA, pool)
     receiver.accept("anna")
     list(feed(receiver, as_bytes(envelope())[:-1]))
-    assert receiver.is_in_body
+    assert receiver.body_bytes_missing == 1
     assert pool.held("anna") == 1
 
     receiver.close()
