@@ -149,7 +149,7 @@ class Peer:
 
     def _state(self) -> str:
         if self._workshop.is_paused:
-            return "paused"
+            return "pausing" if self._workshop.is_training else "paused"
         if self._tally.is_finished:
             return "finished"
         return "running" if self.node.is_running else "waiting"

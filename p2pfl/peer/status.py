@@ -16,7 +16,7 @@ from p2pfl.wire.packets import Greeting
 class PeerStatus:
     """One node at a glance; ``accuracy`` and ``loss`` are None before the first evaluation."""
 
-    state: str  # waiting | running | paused | finished
+    state: str  # waiting | running | pausing (a training finishes) | paused | finished
     round: int
     age: int
     accuracy: float | None

@@ -30,11 +30,17 @@ class Workshop:
         self._waiting: tuple[Train, Callable[[Model], None]] | None = None
         self._jobs = Tasks()
         self._is_paused = False
+        self._is_training = False
 
     @property
     def is_paused(self) -> bool:
         """Is training held back?"""
         return self._is_paused
+
+    @property
+    def is_training(self) -> bool:
+        """Is a training under way, which a pause lets finish?"""
+        return self._is_training
 
     def pause(self) -> None:
         """Begin no training until ``resume``; one under way is finished."""
@@ -66,11 +72,13 @@ class Workshop:
     async def _train(self, effect: Train, done: Callable[[Model], None]) -> None:
         loop = asyncio.get_running_loop()
         work = partial(self._learner.train, effect.model, self.state, gradient_offset=effect.gradient_offset)
+        self._is_training = True
         try:
             model, self.state = await loop.run_in_executor(self._worker, work)
         except TRAINING_FAILURES as error:
             self._failed(error)
             model = effect.model
+        self._is_training = False
         done(model)
 
     async def _evaluate(self, model: Model, done: Callable[[Evaluation], None]) -> None:

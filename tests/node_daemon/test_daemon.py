@@ -128,12 +128,10 @@ def test_training_is_held_back_while_the_node_is_paused(tmp_path: Path, start: S
     start(home)
     until(lambda: ask(home).get("state") == "running", 30)
 
-    assert ask(home, "pause") == {"state": "paused"}
-    until(lambda: ask(home).get("age") == ask(home).get("age"))
-    round_then = ask(home)["round"]
-    until(lambda: ask(home).get("round") in (round_then, int(str(round_then)) + 1))
+    assert ask(home, "pause")["state"] in ("paused", "pausing")
+    until(lambda: ask(home).get("state") == "paused")
     held = ask(home)["round"]
-    assert ask(home)["round"] == held
+    assert ask(home, "eval")["round"] == held
     assert ask(home, "resume") == {"state": "running"}
     until(lambda: int(str(ask(home).get("round", 0))) > int(str(held)) + 1)
 

@@ -43,7 +43,7 @@ class World:
         self._carry_out(name, self.nodes[name].start())
 
     def link(self, *pairs: str) -> None:
-        for a, b in pairs:
+        for a, b in map(tuple, pairs):
             self.links.add(frozenset((a, b)))
             for here, there in ((a, b), (b, a)):
                 other = self.nodes[there]
@@ -51,7 +51,7 @@ class World:
                 self._carry_out(here, self.nodes[here].handle(up, self.now_s))
 
     def cut(self, *pairs: str, left: str = "") -> None:
-        for a, b in pairs:
+        for a, b in map(tuple, pairs):
             self.links.discard(frozenset((a, b)))
             for here, there in ((a, b), (b, a)):
                 if here in self.nodes:
