@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m simulations.benchmarks", description=__doc__)
     parser.add_argument("name", choices=BENCHMARKS)
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    parser.add_argument("--repeats", type=int, default=7, help="interleaved repeats of each measurement")
+    parser.add_argument("--repeats", type=int, default=15, help="interleaved repeats of each measurement")
     chosen = parser.parse_args(arguments)
     try:
         run(chosen.name, repeats=chosen.repeats, as_json=chosen.json)

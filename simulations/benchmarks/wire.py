@@ -23,7 +23,7 @@ from simulations.benchmarks.wire_tcp import send_tcp
 RAW = "raw"
 LOOPS: Mapping[str, str] = {"tcp": "uvloop", "tcp-asyncio": "asyncio"}
 SIZES_MB = (1, 10, 100)
-VOLUME_MB = 400  # of one measurement
+VOLUME_MB = 200  # of one measurement
 MOST_MODELS = 100  # of one measurement
 
 
