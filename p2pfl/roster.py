@@ -57,6 +57,7 @@ class _Mixing:
     """The weights of one round, sorted for look-up by receiver and by sender."""
 
     def __init__(self, weights: NDArray[np.float64] | SparseWeights, count: int) -> None:
+        self.weights = weights
         row, column, data = _coordinates(weights)
         by_row = np.lexsort((column, row))
         by_column = np.lexsort((row, column))
@@ -81,8 +82,8 @@ class GraphWiring:
         self.roster: list[Scalar] = sorted(members)  # for snapshots: one list for all nodes, never changed
         self._schedule = schedule
         self._index = {member: i for i, member in enumerate(self.members)}
-        self._weights: dict[int, NDArray[np.float64] | SparseWeights] = {}
-        self._mixing: dict[int, _Mixing] = {}
+        # Replaced, never changed: the node's thread and whoever asks for its status may look at once.
+        self._kept: Mapping[int, _Mixing] = {}
         if len(self._index) != len(self.members):
             raise ConfigError("a member stands twice in the graph")
 
@@ -90,7 +91,7 @@ class GraphWiring:
         """Whom ``of`` sends to and what it gives to each message it receives in ``round``."""
         if of not in self._index:
             return _NOBODY
-        mixing = self._mixing.get(round)
+        mixing = self._kept.get(round)
         if mixing is None:
             mixing = self._mix(round)
         found = mixing.neighbourhoods.get(of)
@@ -99,16 +100,12 @@ class GraphWiring:
         return found
 
     def _mix(self, round: int) -> _Mixing:
-        weights = self._schedule.weights(round)
+        weights, kept = self._schedule.weights(round), self._kept
         # A constant schedule returns the same object every round: its work is done once.
-        same = (kept for kept, known in self._weights.items() if known is weights)
-        kept_round = next(same, None)
-        mixing = _Mixing(weights, len(self.members)) if kept_round is None else self._mixing[kept_round]
-        self._weights[round], self._mixing[round] = weights, mixing
-        while len(self._mixing) > KEPT_ROUNDS:
-            oldest = next(iter(self._mixing))
-            del self._mixing[oldest], self._weights[oldest]
-        return mixing
+        same = (mixing for mixing in kept.values() if mixing.weights is weights)
+        found = next(same, None) or _Mixing(weights, len(self.members))
+        self._kept = dict([*kept.items(), (round, found)][-KEPT_ROUNDS:])
+        return found
 
     def _build(self, mixing: _Mixing, i: int) -> Neighbourhood:
         row = slice(mixing.row_start[i], mixing.row_start[i + 1])

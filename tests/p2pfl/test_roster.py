@@ -1,3 +1,6 @@
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -64,6 +67,23 @@ def test_a_time_varying_graph_is_asked_once_per_round_and_forgets_old_rounds() -
     for t in range(2 * KEPT_ROUNDS):
         wiring.neighbourhood(t, "a")
     assert wiring.neighbourhood(0, "a").receive_weights == {"b": 0.5}
+
+
+def test_two_threads_may_look_at_a_graph_at_once() -> None:
+    """The node's own thread, round by round, and the event loop, which is asked for the status."""
+    wiring = GraphWiring("abc", Constant(ONE_WAY))
+    switch_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(2) as threads:
+            walks = [threads.submit(_walk, wiring, range(first, 10_000)) for first in (0, 1)]
+        assert [walk.result() for walk in walks] == [{"c"}, {"c"}]
+    finally:
+        sys.setswitchinterval(switch_s)
+
+
+def _walk(wiring: GraphWiring, rounds: range) -> set[str]:
+    return {sender for t in rounds for sender in wiring.neighbourhood(t, "a").receive_weights}
 
 
 def test_a_member_that_stands_twice_is_refused() -> None:
