@@ -48,13 +48,16 @@ class Engine:
             self._tasks.begin(self._handle_in(self._worker))
 
     async def close(self) -> None:
-        """Handle nothing more."""
+        """Handle nothing more.
+
+        An event under way is finished and its effects are carried out: what the driver holds (the model it
+        shows, the checkpoint) then agrees with the node's state.
+        """
         self._is_closed = True
         self._events.clear()
-        await self._tasks.cancel()
+        await self._tasks.wait()
         if self._worker is not None:
-            # An event under way is finished, so that the node's state is whole.
-            await asyncio.get_running_loop().run_in_executor(None, self._worker.shutdown)
+            self._worker.shutdown(wait=False)  # it has nothing left to do
 
     def _handle_all(self) -> None:
         loop = asyncio.get_running_loop()

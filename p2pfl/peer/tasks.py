@@ -17,12 +17,17 @@ class Tasks:
         task.add_done_callback(self._finish)
         return task
 
+    async def wait(self) -> None:
+        """Return when all that runs now has ended."""
+        running = [task for task in self._running if task is not asyncio.current_task()]
+        await asyncio.gather(*running, return_exceptions=True)
+
     async def cancel(self) -> None:
         """Cancel what still runs and wait for it."""
-        running = [task for task in self._running if task is not asyncio.current_task()]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        for task in self._running:
+            if task is not asyncio.current_task():
+                task.cancel()
+        await self.wait()
 
     def _finish(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

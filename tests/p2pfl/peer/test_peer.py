@@ -1,10 +1,14 @@
 import asyncio
+import threading
 
 import numpy as np
 import pytest
 
+from p2pfl.events import Event, Trained
 from p2pfl.learning.learner import Evaluation
 from p2pfl.model import Model
+from p2pfl.node import NodeEffect
+from p2pfl.peer import peer as peer_module
 from p2pfl.protocols.cyclic_pass import CyclicPass
 from tests.p2pfl.peer.crowd import Adder, Crowd, Member
 
@@ -172,6 +176,36 @@ async def test_a_large_model_is_averaged_outside_the_loop_with_the_same_result()
     for member in members:
         np.testing.assert_allclose(member.peer.model.params[[0, -1]], 3.0, rtol=1e-6)
     await stop_all(*members)
+
+
+async def test_a_peer_that_stops_within_its_last_merge_keeps_its_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the node has a thread of its own, an event may be under way when the peer is stopped."""
+    monkeypatch.setattr(peer_module, "OFFLOAD_PARAMETERS", 1)
+    a = Crowd(topology="full_mesh", rounds=1, members=1).member("a", 0)
+    is_merged, may_return = threading.Event(), threading.Event()
+    handle = a.peer.node.handle
+
+    def handle_slowly(event: Event, now_s: float) -> list[NodeEffect]:
+        effects = handle(event, now_s)
+        if isinstance(event, Trained):
+            is_merged.set()
+            assert may_return.wait(10)
+        return effects
+
+    monkeypatch.setattr(a.peer.node, "handle", handle_slowly)
+    a.start()
+    await asyncio.to_thread(is_merged.wait, 10)
+
+    stopping = asyncio.ensure_future(a.stop())
+    await asyncio.sleep(0)
+    may_return.set()
+    await stopping
+
+    assert a.stored[-1].round == 1
+    np.testing.assert_array_equal(a.stored[-1].model.params, a.stored[-1].snapshot.arrays["protocol.model"])
+    assert a.facts("run.finished") == [{"reason": "1 rounds done", "round": 1}]
 
 
 async def test_a_token_passes_round_and_all_end_with_the_final_model() -> None:
