@@ -11,6 +11,8 @@ start.  A rumour is repeated
 told the whole table.  Lost, repeated and reordered heartbeats are harmless, since merging claims is
 commutative and idempotent.  A good-bye is a claim of death by the member itself, at its own incarnation.
 
+Own slowness counts: when the heartbeat's timer fires late, silence and suspicion are stretched by as much.
+
 Rumours change who is thought alive, never who is trusted.
 Reference: Das, Gupta, Motivala, "SWIM", DSN 2002.
 """
@@ -28,6 +30,7 @@ MAX_MEMBERS = 4096  # entries of the table; further strangers are not admitted
 MAX_RUMOURS = 64  # in one heartbeat
 RETRANSMIT_MULTIPLIER = 4  # memberlist's value for a LAN
 HURRY_S = 0.05  # a heartbeat with news waits no longer than this, so that news travel in batches
+LAG_S = 0.2  # a timer that fires later than this shows that this node was busy
 HEARTBEAT_TIMER = "membership.heartbeat"
 ROSTER_HASH_BYTES = 8
 
@@ -101,6 +104,13 @@ class Unreachable:
 
 
 @dataclass(frozen=True, slots=True)
+class Active:
+    """Bytes keep arriving from a linked peer, though no packet is whole yet: a long body hides heartbeats."""
+
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tell:
     """Send a heartbeat to a linked peer; best effort."""
 
@@ -108,7 +118,7 @@ class Tell:
     heartbeat: Heartbeat
 
 
-Input: TypeAlias = LinkUp | LinkDown | Heard | Unreachable
+Input: TypeAlias = LinkUp | LinkDown | Heard | Active | Unreachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +148,7 @@ class Membership:
         self._retransmits: dict[str, int] = {me.member: 1}
         self._deadline_s: dict[str, float] = {}  # of suspects
         self._heard_s: dict[str, float] = {}  # of linked peers
+        self._due_s = 0.0  # when the next heartbeat should be sent
         self._roster: Mapping[str, str] = {me.member: me.name}
 
     @property
@@ -165,9 +176,9 @@ class Membership:
         """What is believed of every member ever heard of, the dead included."""
         return self._table
 
-    def start(self) -> list[Output]:
+    def start(self, now_s: float) -> list[Output]:
         """Begin to send heartbeats."""
-        return [SetTimer(HEARTBEAT_TIMER, self._timing.heartbeat_s)]
+        return [self._beat_after(self._timing.heartbeat_s, now_s)]
 
     def handle(self, event: Input | TimerFired, now_s: float) -> list[Output]:
         """React to a link, a heartbeat, or the heartbeat timer."""
@@ -180,6 +191,9 @@ class Membership:
                 return self._welcome(event, now_s)
             case LinkDown(peer, left):
                 return self._lose(peer, now_s, has_left=left)
+            case Active(peer):
+                self.touch(peer, now_s)
+                return []
             case Unreachable(peer):
                 return self._suspect(peer, now_s)
 
@@ -221,7 +235,18 @@ class Membership:
             return []
         return self._learn([replace(known, state=State.SUSPECT)], now_s)
 
+    def _beat_after(self, delay_s: float, now_s: float) -> SetTimer:
+        self._due_s = now_s + delay_s
+        return SetTimer(HEARTBEAT_TIMER, delay_s)
+
+    def _forgive(self, lag_s: float) -> None:
+        """While this node was busy it heard nobody: that time does not count against the others."""
+        if lag_s > LAG_S:
+            self._heard_s = {peer: heard_s + lag_s for peer, heard_s in self._heard_s.items()}
+            self._deadline_s = {peer: deadline_s + lag_s for peer, deadline_s in self._deadline_s.items()}
+
     def _beat(self, now_s: float) -> list[Output]:
+        self._forgive(now_s - self._due_s)
         silent = [p for p, heard_s in self._heard_s.items() if now_s - heard_s > self._timing.silence_s]
         outputs = [output for peer in silent for output in self._suspect(peer, now_s)]
         expired = [member for member, deadline_s in self._deadline_s.items() if deadline_s <= now_s]
@@ -229,7 +254,7 @@ class Membership:
         rumours = self._take_rumours()
         outputs += [self._tell(peer, rumours) for peer in sorted(self._heard_s)]
         # The period, which `_learn` may have shortened, starts anew with this beat.
-        return [*(o for o in outputs if isinstance(o, Tell)), SetTimer(HEARTBEAT_TIMER, self._period_s())]
+        return [*(o for o in outputs if isinstance(o, Tell)), self._beat_after(self._period_s(), now_s)]
 
     def _period_s(self) -> float:
         return HURRY_S if self._retransmits else self._timing.heartbeat_s
@@ -251,7 +276,7 @@ class Membership:
         repeats = RETRANSMIT_MULTIPLIER * ceil(log10(len(self._table) + 1))
         for claim in news:
             self._retransmits[claim.member] = repeats
-        return [SetTimer(HEARTBEAT_TIMER, HURRY_S)]
+        return [self._beat_after(HURRY_S, now_s)]
 
     def _believe(self, claim: Rumour, now_s: float) -> bool:
         if claim.member == self._me.member:
@@ -307,7 +332,7 @@ class FixedMembership:
         """Members with a link up to this node."""
         return self._linked
 
-    def start(self) -> list[Output]:
+    def start(self, now_s: float) -> list[Output]:  # noqa: ARG002
         """Nothing to begin."""
         return []
 

@@ -29,7 +29,7 @@ from p2pfl.events import (
     Trained,
     View,
 )
-from p2pfl.membership import HEARTBEAT_TIMER, Heard, LinkDown, LinkUp, Tell, Unreachable, roster_hash
+from p2pfl.membership import HEARTBEAT_TIMER, Active, Heard, LinkDown, LinkUp, Tell, Unreachable, roster_hash
 from p2pfl.membership import Input as MembershipInput
 from p2pfl.membership import Output as MembershipOutput
 from p2pfl.model import Array, Scalar, Snapshot
@@ -57,7 +57,7 @@ class Roster(Protocol):
         """Members with a link up to this node."""
         ...
 
-    def start(self) -> list[MembershipOutput]:
+    def start(self, now_s: float) -> list[MembershipOutput]:
         """Begin."""
         ...
 
@@ -119,10 +119,10 @@ class Node:
                 return self._send_out(self._protocol.handle(event, now_s))
             case TimerFired(name):
                 return self._fire(name, event, now_s)
-            case LinkUp() | LinkDown() | Heard() | Unreachable():
+            case LinkUp() | LinkDown() | Heard() | Active() | Unreachable():
                 return [*self._membership.handle(event, now_s), *self._look_around(now_s)]
             case Started():
-                return [*self._membership.start(), *self._look_around(now_s)]
+                return [*self._membership.start(now_s), *self._look_around(now_s)]
             case PeersChanged():
                 raise TypeError("a node makes its own PeersChanged")
 

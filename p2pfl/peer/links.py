@@ -77,6 +77,7 @@ class Links:
         self._owner = owner
         self._rng = rng
         self._links: dict[str, tuple[Link, bool]] = {}  # peer -> the link in use, and did we dial it
+        self._received: dict[str, int] = {}  # bytes by peer, when last asked
         self._left: dict[str, str] = {}  # peer -> the code of its good-bye
         self._targets: dict[str, _Target] = {}  # by id, or by address while the id is unknown
         self._wanted: frozenset[str] = frozenset()
@@ -100,6 +101,13 @@ class Links:
     def linked(self) -> Mapping[str, Greeting]:
         """Peers with a link in use, and what they said of themselves."""
         return {peer: link.peer for peer, (link, _) in self._links.items()}
+
+    def active(self) -> list[str]:
+        """Peers from which bytes have arrived since this was last asked."""
+        before, self._received = self._received, {}
+        for peer, (link, _) in self._links.items():
+            self._received[peer] = link.bytes_received
+        return [peer for peer, count in self._received.items() if count > before.get(peer, 0)]
 
     def send(self, to: str, packet: Packet, replaces: str = "") -> bool:
         """Queue a packet on the link in use; False when there is none."""

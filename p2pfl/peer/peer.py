@@ -31,7 +31,17 @@ from p2pfl.events import (
     View,
 )
 from p2pfl.learning.learner import Evaluation, Learner, TrainingState
-from p2pfl.membership import Heard, Heartbeat, LinkDown, LinkUp, Membership, Tell, Unreachable
+from p2pfl.membership import (
+    HEARTBEAT_TIMER,
+    Active,
+    Heard,
+    Heartbeat,
+    LinkDown,
+    LinkUp,
+    Membership,
+    Tell,
+    Unreachable,
+)
 from p2pfl.model import Checkpoint, Model
 from p2pfl.node import Node, NodeEffect
 from p2pfl.peer.engine import Engine
@@ -299,6 +309,9 @@ class Peer:
 
     def _fire(self, name: str) -> None:
         self._timers.pop(name, None)
+        if name == HEARTBEAT_TIMER:
+            for peer in self._links.active():
+                self._engine.put(Active(peer))
         self._engine.put(TimerFired(name))
 
     def _trained(self, model: Model) -> None:

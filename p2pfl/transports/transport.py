@@ -14,6 +14,11 @@ class Link(Protocol):
         """What the other side said of itself."""
         ...
 
+    @property
+    def bytes_received(self) -> int:
+        """All that has arrived so far; it grows while a long body keeps heartbeats waiting."""
+        ...
+
     def send(self, packet: Packet, replaces: str = "") -> None:
         """Queue a packet; never blocks, never raises; drops as the outbox's limit and ``replaces`` say."""
         ...

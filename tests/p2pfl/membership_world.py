@@ -40,7 +40,7 @@ class World:
         self.nodes[name] = Membership(
             Rumour(name, incarnation, State.ALIVE, name.upper(), f"at-{name}"), self.timing
         )
-        self._carry_out(name, self.nodes[name].start())
+        self._carry_out(name, self.nodes[name].start(self.now_s))
 
     def link(self, *pairs: str) -> None:
         for a, b in map(tuple, pairs):

@@ -3,8 +3,11 @@ from itertools import pairwise, permutations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from p2pfl.events import TimerFired
 from p2pfl.membership import (
+    HEARTBEAT_TIMER,
     MAX_RUMOURS,
+    Active,
     FixedMembership,
     Heard,
     Heartbeat,
@@ -183,6 +186,33 @@ def test_a_direct_heartbeat_clears_nothing_but_a_stale_incarnation() -> None:
 
     node.handle(Heard("y", Heartbeat(2, b"", ())), 0.2)
     assert node.table["y"].rank == (2, State.ALIVE)
+
+
+def test_a_peer_whose_long_body_hides_its_heartbeats_is_not_suspected() -> None:
+    world = World("ac")
+    world.link("ac")
+    world.run(until_s=2.0)
+    del world.nodes["c"]
+    silence_s = world.timing.silence_s
+
+    while world.now_s < 4 * silence_s:
+        world.nodes["a"].handle(Active("c"), world.now_s)
+        world.run(until_s=world.now_s + silence_s / 2)
+
+    assert world.nodes["a"].table["c"].state is State.ALIVE
+
+
+def test_time_in_which_a_node_was_busy_does_not_count_against_the_others() -> None:
+    node = Membership(Rumour("me", 1, State.ALIVE))
+    node.start(0.0)
+    node.handle(LinkUp("y", 1), 0.0)
+
+    node.handle(TimerFired(HEARTBEAT_TIMER), 60.0)
+    assert "y" in node.roster
+
+    for second in range(61, 80):
+        node.handle(TimerFired(HEARTBEAT_TIMER), float(second))
+    assert "y" not in node.roster
 
 
 def test_the_roster_object_changes_only_when_the_ids_do() -> None:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 import networkx as nx
 import numpy as np
@@ -24,6 +25,7 @@ from p2pfl.protocols.gossip_averaging import GossipAveraging
 from p2pfl.protocols.protocol import ExchangeProtocol, Setup
 from p2pfl.roster import GraphWiring
 from p2pfl.transports.memory import MemoryHub, MemoryTransport
+from p2pfl.transports.transport import Transport
 from p2pfl.wire.limits import Limits
 from p2pfl.wire.packets import Greeting
 
@@ -90,6 +92,12 @@ class BoardClient:
         self.board.listeners.remove(self.found)
 
 
+class AnyTransport(Transport, Protocol):
+    """A transport that knows its own address once it listens."""
+
+    _address: str
+
+
 class MortalTransport(MemoryTransport):
     """A memory transport whose process may die: nobody can be reached from it or reaches it."""
 
@@ -132,7 +140,7 @@ class Member:
 
     peer: Peer
     learner: Adder
-    transport: MortalTransport
+    transport: AnyTransport
     log: "Log"
     task: asyncio.Task[None] | None = None
 
@@ -160,6 +168,7 @@ class Member:
     async def kill(self) -> None:
         """As SIGKILL does: no good-bye, no checkpoint."""
         assert self.task is not None
+        assert isinstance(self.transport, MortalTransport)
         self.transport.die()
         stored = list(self.stored)
         await self.stop()
@@ -198,6 +207,7 @@ class Crowd:
         resume: Checkpoint | None = None,
         incarnation: int = 1,
         plan: bytes = bytes(8),
+        make_transport: Callable[[], AnyTransport] | None = None,
     ) -> Member:
         learner = Adder(self.parameters, number)
         membership = Membership(Rumour(name, incarnation, State.ALIVE, name.upper()), QUICK)
@@ -209,7 +219,7 @@ class Crowd:
         greeting = Greeting(
             name, name.upper(), bytes(32), incarnation, bytes([incarnation] * 8), plan, f"plan {plan[0]}"
         )
-        transport = MortalTransport(self.hub, limits=Limits())
+        transport = make_transport() if make_transport else MortalTransport(self.hub, limits=Limits())
         log = Log()
         surroundings = Surroundings(
             transport=transport,

@@ -22,6 +22,7 @@ class FakeLink:
     peer: Greeting
     sent: list[Packet] = field(default_factory=list)
     closed: str = ""
+    bytes_received: int = 0
 
     def send(self, packet: Packet, replaces: str = "") -> None:
         self.sent.append(packet)
@@ -238,6 +239,17 @@ async def test_packets_of_a_retired_link_still_arrive(bench: Bench) -> None:
     bench.transport.handler.packet_received(old, Envelope.__new__(Envelope))
 
     assert bench.owner.log == ["up a", "packet a"]
+
+
+async def test_a_peer_is_active_while_bytes_arrive_from_it(bench: Bench) -> None:
+    b = bench.transport.come_up(greet("b"), dialled=False)
+    bench.transport.come_up(greet("c"), dialled=False)
+    assert bench.links.active() == []
+
+    b.bytes_received = 1000
+
+    assert bench.links.active() == ["b"]
+    assert bench.links.active() == []
 
 
 async def test_strangers_are_remembered_within_a_bound(bench: Bench) -> None:
