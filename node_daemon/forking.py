@@ -109,9 +109,12 @@ class ForkServer:
             self._prepare(home)
         _check_one_thread()
         server = os.getpid()
+        # A signal that comes between fork and the child's own handling must not be lost on the server's.
+        signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         pid = os.fork()
         if pid == 0:
             self._become_daemon(home, server)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
         self._homes[pid] = home
         self._report(home, pid)
 
@@ -124,6 +127,7 @@ class ForkServer:
                 signal.signal(
                     number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
                 )
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
             for end in (*self._wakeup, self._lifeline[1]):
                 os.close(end)
             _redirect_output(home)

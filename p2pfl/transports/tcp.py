@@ -101,8 +101,8 @@ class TcpTransport:
     async def _connect(self, link: TcpLink, host: str, port: int) -> None:
         """Connect; once there is a connection its own end is awaited, whoever loses interest.
 
-        A cancelled ``create_connection`` may close the connection without a word to its protocol (uvloop
-        does), also when both sides have greeted over it already.
+        A cancelled ``create_connection`` may close the connection without a word to its protocol, before or
+        after ``connection_made`` (uvloop does), also when both sides have greeted over it already.
         """
         loop = asyncio.get_running_loop()
         connecting = loop.create_task(loop.create_connection(lambda: link, host, port))
@@ -112,6 +112,7 @@ class TcpTransport:
             if link in self._links:
                 connecting.add_done_callback(lambda _: _give_up(link))
             else:
+                link.forsake()
                 connecting.cancel()
             raise
 

@@ -103,6 +103,10 @@ class TcpLink(asyncio.BufferedProtocol):
         """Say good-bye with a code, after the body that is half sent, then close."""
         self._end(f"{code}: {text}" if text else code, encode_goodbye(Goodbye(code, text)))
 
+    def forsake(self) -> None:
+        """Before there is a connection: make nothing of it should it come all the same."""
+        self.outcome.cancel()
+
     def abort(self, reason: str) -> None:
         """Cut the connection without a word."""
         self._reason = self._reason or reason
@@ -116,6 +120,9 @@ class TcpLink(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is connected: the dialling side greets first."""
+        if self.outcome.cancelled():
+            cast(asyncio.Transport, transport).abort()
+            return
         self._transport = cast(asyncio.Transport, transport)
         self._socket = TcpSocket(transport)
         self._writer = TcpWriter(self._transport, self._shared.limits)
@@ -142,6 +149,8 @@ class TcpLink(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone, for whatever reason."""
+        if self.outcome.cancelled():
+            return
         self._stop_timer()
         self._inbound.close()
         self._writer.stop()

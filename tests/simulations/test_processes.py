@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 NODES = 5
 LAST_ROUND = 10
 TIMEOUT_S = 60.0
+STOP_S = 5.0  # half of what a daemon may take before it is killed
 SOFTMAX = {"name": "digits_softmax"}  # starts without torch
 
 
@@ -98,7 +99,7 @@ def test_a_killed_daemon_resumes_where_it_was_while_the_others_go_on() -> None:
         processes.wait(lambda: victim.round >= neighbour.round > goal, timeout_s=TIMEOUT_S)
         resumed = processes.ask(2, "status")["resumed_round"]
         assert isinstance(resumed, int)
-        assert resumed >= before
+        assert resumed >= before - 1  # the checkpoint of the last round may not have been on disk yet
 
 
 def test_a_stopped_daemon_ends_cleanly_and_leaves_its_model() -> None:
@@ -110,6 +111,16 @@ def test_a_stopped_daemon_ends_cleanly_and_leaves_its_model() -> None:
 
         assert processes.daemons[0].exit_code == 0
         assert np.isfinite(processes.daemons[0].model()).all()
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.1, 0.25])
+def test_daemons_that_are_still_looking_for_each_other_end_at_once(after_s: float) -> None:
+    with Processes(_ring(rounds=0)) as processes:
+        processes.start()
+        processes.poll(after_s)
+        started_s = time.monotonic()
+
+    assert time.monotonic() - started_s < STOP_S
 
 
 def test_a_daemon_that_cannot_start_is_quoted() -> None:
