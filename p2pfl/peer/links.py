@@ -4,14 +4,16 @@ A peer is dialled when discovery hints at it and nothing is known of it yet, and
 *wanted* (a member this node must reach) and not linked.  Attempts back off from 1 s to 30 s, times a random
 0.5 to 1; a new address ends the wait.  Two nodes that know of each other would dial at once: the one with
 the larger id gives the other ``YIELD_S``.  When there are two links to one process all the same, both sides
-keep the one that the smaller id dialled; the other carries no new packets and is closed once what it held
-has had ``RETIRE_S`` to arrive.
+keep the one that the smaller id dialled; the other carries no new packets and is closed when what it held
+has arrived.  A second link to the process of one that has been up for ``SAME_TIME_S`` is no such coincidence:
+the other side has lost the first, with whatever was under way, and the owner is told so.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +30,7 @@ FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 30.0
 YIELD_S = 1.5
 RETIRE_S = 5.0
+SAME_TIME_S = 10.0  # within it two attempts count as simultaneous: what connecting and greeting may take
 HOPELESS_CODES = frozenset({"wrong_plan", "wrong_network"})  # trying again soon would not help
 
 
@@ -58,7 +61,17 @@ class _Target:
     id: str
     addresses: list[str] = field(default_factory=list)
     attempts: asyncio.Task[None] | None = None
-    news: asyncio.Event = field(default_factory=asyncio.Event)
+    news: asyncio.Event = field(default_factory=asyncio.Event)  # a new address, or a link that is lost
+    linked_s: float = -inf  # when it was linked last
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """The link in use to a peer, whether this node dialled it, and since when it is up."""
+
+    link: Link
+    dialled: bool
+    since_s: float
 
 
 class Links:
@@ -76,7 +89,7 @@ class Links:
         self._transport = transport
         self._owner = owner
         self._rng = rng
-        self._links: dict[str, tuple[Link, bool]] = {}  # peer -> the link in use, and did we dial it
+        self._links: dict[str, _Use] = {}  # by peer
         self._received: dict[str, int] = {}  # bytes by peer, when last asked
         self._left: dict[str, str] = {}  # peer -> the code of its good-bye
         self._targets: dict[str, _Target] = {}  # by id, or by address while the id is unknown
@@ -93,28 +106,28 @@ class Links:
         """Say good-bye to everybody and stop every attempt."""
         self._is_closing = True
         await self._tasks.cancel()
-        for link, _ in list(self._links.values()):
-            link.close("leaving", "the node stops")
+        for use in list(self._links.values()):
+            use.link.close("leaving", "the node stops")
         await self._transport.close()
 
     @property
     def linked(self) -> Mapping[str, Greeting]:
         """Peers with a link in use, and what they said of themselves."""
-        return {peer: link.peer for peer, (link, _) in self._links.items()}
+        return {peer: use.link.peer for peer, use in self._links.items()}
 
     def active(self) -> list[str]:
         """Peers from which bytes have arrived since this was last asked."""
         before, self._received = self._received, {}
-        for peer, (link, _) in self._links.items():
-            self._received[peer] = link.bytes_received
+        for peer, use in self._links.items():
+            self._received[peer] = use.link.bytes_received
         return [peer for peer, count in self._received.items() if count > before.get(peer, 0)]
 
     def send(self, to: str, packet: Packet, replaces: str = "") -> bool:
         """Queue a packet on the link in use; False when there is none."""
-        found = self._links.get(to)
-        if found is None:
+        use = self._links.get(to)
+        if use is None:
             return False
-        found[0].send(packet, replaces)
+        use.link.send(packet, replaces)
         return True
 
     def hint(self, hint: Hint) -> None:
@@ -134,47 +147,67 @@ class Links:
 
     def link_up(self, link: Link, *, dialled: bool) -> None:
         """A transport has a new link: use it, or retire it, or let it replace the one in use."""
-        peer = link.peer.id
+        peer, now_s = link.peer.id, asyncio.get_running_loop().time()
         old = self._links.get(peer)
         self._learn_address(link.peer)
-        if old is None:
-            self._links[peer] = (link, dialled)
-            self._left.pop(peer, None)
-            self._owner.peer_up(link.peer)
-            return
-        old_link, old_dialled = old
-        is_same_process = old_link.peer.boot == link.peer.boot
-        if is_same_process and dialled != old_dialled and old_dialled == (self._me < peer):
+        if peer in self._targets:
+            self._targets[peer].linked_s = now_s
+        is_continued = old is not None and self._is_same_connection(old, link, now_s)
+        if old is not None and is_continued and self._is_better(old, dialled=dialled):
             self._retire(link)
             return
-        self._links[peer] = (link, dialled)
-        self._retire(old_link)
-        if not is_same_process:
-            self._owner.peer_down(old_link.peer, left=False, reason="restarted")
-            self._owner.peer_up(link.peer)
+        self._links[peer] = _Use(link, dialled, now_s)
+        if old is not None:
+            self._retire(old.link)
+        if is_continued:
+            return
+        self._left.pop(peer, None)
+        if old is not None:
+            is_restarted = old.link.peer.boot != link.peer.boot
+            reason = "restarted" if is_restarted else "it has connected anew"
+            self._owner.peer_down(old.link.peer, left=False, reason=reason)
+        self._owner.peer_up(link.peer)
 
     def packet_received(self, link: Link, packet: Packet) -> None:
         """Hand a packet on; a good-bye is remembered until the link goes down."""
-        if isinstance(packet, Goodbye):
+        if not isinstance(packet, Goodbye):
+            self._owner.packet_arrived(link.peer.id, packet)
+        elif self._is_used(link):
             self._left[link.peer.id] = packet.code
-            return
-        self._owner.packet_arrived(link.peer.id, packet)
 
     def link_down(self, link: Link, reason: str) -> None:
         """A connection is gone; the peer is, if it was the one in use."""
-        peer = link.peer.id
-        found = self._links.get(peer)
-        if found is None or found[0] is not link:
+        if not self._is_used(link):
             return
+        peer = link.peer.id
         del self._links[peer]
         code = self._left.pop(peer, "")
         self._owner.peer_down(link.peer, left=code == "leaving", reason=code or reason)
         if not self._is_closing and peer in self._targets:
+            self._targets[peer].news.set()
             self._wake(self._targets[peer])
 
+    def _is_used(self, link: Link) -> bool:
+        use = self._links.get(link.peer.id)
+        return use is not None and use.link is link
+
+    def _is_same_connection(self, old: _Use, link: Link, now_s: float) -> bool:
+        """Do both links stand for one: the same process, connected to twice at the same time?"""
+        return old.link.peer.boot == link.peer.boot and now_s - old.since_s <= SAME_TIME_S
+
+    def _is_better(self, old: _Use, *, dialled: bool) -> bool:
+        """Of two links dialled by different sides, is the older the one that the smaller id dialled?"""
+        return dialled != old.dialled and old.dialled == (self._me < old.link.peer.id)
+
     def _retire(self, link: Link) -> None:
-        loop = asyncio.get_running_loop()
-        loop.call_later(RETIRE_S, link.close, "duplicate", "another link is in use")
+        asyncio.get_running_loop().call_later(RETIRE_S, self._end_retired, link)
+
+    def _end_retired(self, link: Link) -> None:
+        """Close it unless a model is still under way: its receiver waits for it, and it is not sent again."""
+        if link.is_idle:
+            link.close("duplicate", "another link is in use")
+        else:
+            self._retire(link)
 
     def _learn_address(self, peer: Greeting) -> None:
         if peer.address and (peer.id in self._targets or len(self._targets) < MAX_PEERS):
@@ -227,15 +260,20 @@ class Links:
         """Try the addresses of one target until it is linked or no longer needed."""
         if target.id and self._me > target.id:
             await asyncio.sleep(YIELD_S)
+        # A peer that breaks every link off at once is not dialled in a tight loop.
+        await asyncio.sleep(target.linked_s + FIRST_RETRY_S - asyncio.get_running_loop().time())
         delay_s = FIRST_RETRY_S
         while target.addresses and self._is_needed(target):
             target.news.clear()
             error = await self._try_all(target)
-            if error is None:
-                return
             if not target.addresses:
-                return  # it was our own: one list of static addresses may serve every machine
-            self._owner.peer_failed(target.id, target.addresses[-1], error)
+                return  # it was our own (one list may serve every machine), or the peer has its name now
+            if error is None:
+                if not target.news.is_set():
+                    return
+                target.news.clear()  # the link is lost already
+            else:
+                self._owner.peer_failed(target.id, target.addresses[-1], error)
             if isinstance(error, RemoteError) and error.code in HOPELESS_CODES:
                 delay_s = LAST_RETRY_S
             await self._pause(target, delay_s * self._rng.uniform(0.5, 1.0))

@@ -76,6 +76,16 @@ class MemoryLink:
         return 0
 
     @property
+    def is_idle(self) -> bool:
+        """Nothing waits to be sent or is under way, in either direction."""
+        return not (self.is_sending or self.far.is_sending)
+
+    @property
+    def is_sending(self) -> bool:
+        """Does anything wait at this end, or is it under way to the other?"""
+        return bool(self.waiting or self._under_way)
+
+    @property
     def waiting(self) -> int:
         """Packets in the outbox, of which none has begun to be sent."""
         return len(self._outbox)

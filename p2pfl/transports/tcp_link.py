@@ -82,6 +82,11 @@ class TcpLink(asyncio.BufferedProtocol):
         return self._inbound.total_bytes
 
     @property
+    def is_idle(self) -> bool:
+        """Nothing waits to be sent, and no body is half sent or half received."""
+        return self._writer.is_idle and self._inbound.is_idle
+
+    @property
     def waiting(self) -> int:
         """Packets in the outbox, of which none has begun to be sent."""
         return self._writer.waiting

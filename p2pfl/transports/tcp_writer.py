@@ -39,6 +39,12 @@ class TcpWriter:
         return len(self._outbox)
 
     @property
+    def is_idle(self) -> bool:
+        """The kernel has got all that there is to send."""
+        is_done = not self._outbox and not self._half_sent
+        return is_done and self._transport.get_write_buffer_size() == 0
+
+    @property
     def dropped(self) -> int:
         """Packets dropped for want of room."""
         return self._outbox.dropped

@@ -19,6 +19,11 @@ class Link(Protocol):
         """All that has arrived so far; it grows while a long body keeps heartbeats waiting."""
         ...
 
+    @property
+    def is_idle(self) -> bool:
+        """Nothing waits to be sent, and no body is half sent or half received."""
+        ...
+
     def send(self, packet: Packet, replaces: str = "") -> None:
         """Queue a packet; never blocks, never raises; drops as the outbox's limit and ``replaces`` say."""
         ...

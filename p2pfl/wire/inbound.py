@@ -48,6 +48,11 @@ class Inbound:
         return self._header is not None and self._lease is None and self._frames.header() is not None
 
     @property
+    def is_idle(self) -> bool:
+        """No body is on its way in."""
+        return self._header is None
+
+    @property
     def body_bytes_missing(self) -> int:
         """What is still to come of the body in transit; 0 when none is."""
         return 0 if self._lease is None else len(self._lease.memory) - self._filled

@@ -108,6 +108,11 @@ class MortalTransport(MemoryTransport):
         self._hub.detach(self._address)
         self.cut()
 
+    def break_here(self) -> None:
+        """End every link at this end; the other ends do not notice, and what they send is lost."""
+        for link in list(self._links):
+            link.end("connection lost")
+
     async def dial(self, address: str) -> None:
         if self.is_dead:
             raise TransportError("dead")

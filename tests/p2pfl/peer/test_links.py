@@ -22,6 +22,8 @@ class FakeLink:
     peer: Greeting
     sent: list[Packet] = field(default_factory=list)
     closed: str = ""
+    is_idle: bool = True
+    is_over: asyncio.Event = field(default_factory=asyncio.Event)
     bytes_received: int = 0
 
     def send(self, packet: Packet, replaces: str = "") -> None:
@@ -29,6 +31,7 @@ class FakeLink:
 
     def close(self, code: str, text: str = "") -> None:
         self.closed = code
+        self.is_over.set()
 
 
 class FakeTransport:
@@ -40,6 +43,7 @@ class FakeTransport:
         self.handler: LinkHandler | None = None
         self.links: list[FakeLink] = []
         self.has_dialled = asyncio.Event()
+        self.is_brief = False  # every link that is dialled goes down at once
 
     async def listen(self, greeting: Callable[[], Greeting], handler: LinkHandler) -> str:
         self.handler = handler
@@ -51,7 +55,9 @@ class FakeTransport:
         answer = self.answers.get(address, TransportError("nobody there"))
         if isinstance(answer, Exception):
             raise answer
-        self.come_up(answer, dialled=True)
+        link = self.come_up(answer, dialled=True)
+        if self.is_brief:
+            self.go_down(link)
 
     async def close(self) -> None:
         pass
@@ -250,6 +256,78 @@ async def test_a_peer_is_active_while_bytes_arrive_from_it(bench: Bench) -> None
 
     assert bench.links.active() == ["b"]
     assert bench.links.active() == []
+
+
+async def test_a_goodbye_on_a_retired_link_says_nothing_of_the_one_in_use(bench: Bench) -> None:
+    used = bench.transport.come_up(greet("z"), dialled=True)
+    retired = bench.transport.come_up(greet("z"), dialled=False)
+    assert bench.transport.handler is not None
+
+    bench.transport.handler.packet_received(retired, Goodbye("duplicate"))
+    bench.transport.go_down(used, "reset")
+
+    assert bench.owner.log == ["up z", "down z reset"]
+
+
+async def test_a_retired_link_is_closed_once_nothing_is_under_way_on_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links_module, "RETIRE_S", 0.01)
+    retired = bench.transport.come_up(greet("a"), dialled=True)
+    retired.is_idle = False
+    bench.transport.come_up(greet("a"), dialled=False)
+
+    await asyncio.sleep(5 * links_module.RETIRE_S)
+    assert retired.closed == ""
+    retired.is_idle = True
+
+    await asyncio.wait_for(retired.is_over.wait(), 5)
+    assert retired.closed == "duplicate"
+
+
+@pytest.mark.parametrize("dialled", [True, False])
+@pytest.mark.parametrize("peer", ["a", "z"])
+async def test_a_peer_that_connects_anew_has_lost_what_was_under_way(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, *, peer: str, dialled: bool
+) -> None:
+    """Its end of the old link is gone, which this side may not have seen: whoever waits must be told."""
+    monkeypatch.setattr(links_module, "SAME_TIME_S", -1.0)
+    bench.transport.come_up(greet(peer), dialled=dialled)
+    newer = bench.transport.come_up(greet(peer), dialled=False)
+
+    bench.links.send(peer, Goodbye("test"))
+
+    assert len(newer.sent) == 1
+    assert bench.owner.log == [f"up {peer}", f"down {peer} it has connected anew", f"up {peer}"]
+
+
+async def test_a_link_that_is_lost_while_its_dial_returns_is_dialled_again(bench: Bench) -> None:
+    bench.transport.answers["at-b"] = greet("b")
+    bench.transport.is_brief = True
+    bench.links.hint(Hint("at-b", "b"))
+    await bench.until("down b reset")
+
+    bench.transport.is_brief = False
+    bench.owner.log.clear()
+    await bench.until("up b")
+
+    assert set(bench.links.linked) == {"b"}
+
+
+async def test_a_peer_that_breaks_off_at_once_is_not_dialled_in_a_tight_loop(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(links_module, "FIRST_RETRY_S", 30.0)
+    bench.transport.answers["at-z"] = greet("z")
+    bench.links.hint(Hint("at-z", "z"))
+    await bench.until("up z")
+    bench.transport.go_down(bench.transport.links[0])
+
+    bench.transport.answers["at-c"] = greet("c")
+    bench.links.hint(Hint("at-c", "c"))
+    await bench.until("up c")
+
+    assert bench.transport.dialled.count("at-z") == 1
 
 
 async def test_strangers_are_remembered_within_a_bound(bench: Bench) -> None:

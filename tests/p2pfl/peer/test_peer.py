@@ -8,9 +8,10 @@ from p2pfl.events import Event, Trained
 from p2pfl.learning.learner import Evaluation
 from p2pfl.model import Model
 from p2pfl.node import NodeEffect
+from p2pfl.peer import links as links_module
 from p2pfl.peer import peer as peer_module
 from p2pfl.protocols.cyclic_pass import CyclicPass
-from tests.p2pfl.peer.crowd import Adder, Crowd, Member
+from tests.p2pfl.peer.crowd import Adder, Crowd, Member, MortalTransport
 
 
 async def run_all(*members: Member) -> None:
@@ -176,6 +177,33 @@ async def test_a_large_model_is_averaged_outside_the_loop_with_the_same_result()
     for member in members:
         np.testing.assert_allclose(member.peer.model.params[[0, -1]], 3.0, rtol=1e-6)
     await stop_all(*members)
+
+
+async def test_what_was_lost_with_one_end_of_a_link_is_sent_again_over_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The end of b breaks and that of a does not notice: what a sends then is lost."""
+    for name in ("SAME_TIME_S", "FIRST_RETRY_S", "YIELD_S"):
+        monkeypatch.setattr(links_module, name, 0.05)
+    crowd = Crowd(topology="full_mesh", rounds=1, members=2)
+    a, b = crowd.member("a", 0), crowd.member("b", 1)
+    a.learner.may_train.clear()
+    b.learner.may_train.clear()
+    a.start()
+    b.start()
+    for member in (a, b):
+        await member.until("peer.up")
+
+    assert isinstance(b.transport, MortalTransport)
+    await asyncio.sleep(2 * links_module.SAME_TIME_S)
+    b.transport.break_here()
+    a.learner.may_train.set()
+    await b.until("peer.up", 2)
+    b.learner.may_train.set()
+
+    await b.until("round.done")
+    assert b.facts("round.done")[0]["merged"] == ["a"]
+    await stop_all(a, b)
 
 
 async def test_a_peer_that_stops_within_its_last_merge_keeps_its_result(
