@@ -7,7 +7,7 @@ from pathlib import Path
 
 import topologies
 from node_daemon.output import Answer, table
-from p2pfl.errors import ConfigError
+from p2pfl.errors import ConfigError, unknown_name
 
 WEIGHTS = (
     "weights: Metropolis-Hastings (one-way graphs: equal receive weights); "
@@ -71,13 +71,15 @@ def show(name: str, request: Request, *, plot: Path | None = None) -> Answer:
     return Answer(data, f"{text}\n{WEIGHTS}")
 
 
-def compare(names: Sequence[str], request: Request) -> Answer:
-    """The same figures for several graphs; each takes those options that it has."""
+def compare(names: Sequence[str], request: Request, *, plot: Path | None = None) -> Answer:
+    """The same figures for several graphs, and their pictures; each takes those options that it has."""
     known = {family.name: family.options for family in topologies.families()}
-    rows, data = [], []
+    _refuse_options_of_none(request.options, [known[name] for name in names if name in known])
+    rows, data, graphs = [], [], []
     for name in names:
         options = {key: value for key, value in request.options.items() if key in known.get(name, {})}
         graph = topologies.build(name, request.nodes, request.seed, **options)
+        graphs.append(graph)
         measures = topologies.measure(graph)
         data.append({"name": name, "options": options, **asdict(measures)})
         rows.append(
@@ -91,7 +93,22 @@ def compare(names: Sequence[str], request: Request) -> Answer:
             )
         )
     columns = ("NAME", "DEGREE", "DIAMETER", "SPECTRAL GAP", "ROUNDS TO 1/1000", "MESSAGES/ROUND")
-    return Answer({"nodes": request.nodes, "topologies": data}, f"{table(columns, rows)}\n{WEIGHTS}")
+    found: dict[str, object] = {"nodes": request.nodes, "topologies": data}
+    text = table(columns, rows)
+    if plot is not None:
+        topologies.draw_all(graphs, plot, titles=names)
+        found["plot"] = str(plot)
+        text += f"\npicture in {plot}"
+    return Answer(found, f"{text}\n{WEIGHTS}")
+
+
+def _refuse_options_of_none(options: Mapping[str, object], known: Sequence[Mapping[str, object]]) -> None:
+    """An option that none of the compared graphs has was mistyped."""
+    names = sorted({name for each in known for name in each})
+    for option in options:
+        if known and option not in names:
+            error = unknown_name("option", option, names)
+            raise ConfigError(error.what, where="--option", fix=error.fix)
 
 
 def _degree(measures: topologies.Measures) -> str:

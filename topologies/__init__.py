@@ -42,6 +42,7 @@ EXPORTS: Mapping[str, str] = MappingProxyType(
         "build": "topologies.catalogue:build",
         "check": "topologies.members:check",
         "draw": "topologies.drawing:draw",
+        "draw_all": "topologies.drawing:draw_all",
         "families": "topologies.catalogue:families",
         "for_members": "topologies.members:for_members",
         "from_file": "topologies.files:from_file",

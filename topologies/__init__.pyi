@@ -7,6 +7,7 @@ from topologies.catalogue import build as build
 from topologies.catalogue import families as families
 from topologies.checks import SizeError as SizeError
 from topologies.drawing import draw as draw
+from topologies.drawing import draw_all as draw_all
 from topologies.files import from_file as from_file
 from topologies.graphs.erdos_renyi import erdos_renyi as erdos_renyi
 from topologies.graphs.exponential import exponential as exponential

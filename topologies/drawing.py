@@ -1,5 +1,6 @@
 """Pictures of graphs (needs the extra ``experiments``)."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import networkx as nx
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from p2pfl.errors import ConfigError
 
+COLUMNS = 3  # pictures in a row
 ARROWS_LIMIT = 1500  # edges; beyond it arrowheads cover the picture and are left out
 LABELS_LIMIT = 64  # nodes
 SPRINGS_LIMIT = 300  # nodes; beyond it the exact layout takes too long
@@ -22,21 +24,35 @@ NODE_COLOUR = "#2f6fb3"
 
 def draw(graph: nx.Graph, path: str | Path | None = None, *, title: str = "") -> Figure:
     """A picture of the graph, arrows for one-way edges; written to ``path`` (.png, .svg, .pdf) when given."""
-    if not graph:
+    return draw_all([graph], path, titles=[title])
+
+
+def draw_all(
+    graphs: Sequence[nx.Graph], path: str | Path | None = None, *, titles: Sequence[str] = ()
+) -> Figure:
+    """Several graphs side by side, at most ``COLUMNS`` in a row."""
+    if not graphs or not all(graphs):
         raise ConfigError("the graph has no nodes", fix="give at least one node")
-    figure = Figure(figsize=(7, 7), layout="constrained")
+    columns = min(len(graphs), COLUMNS)
+    rows = -(-len(graphs) // columns)
+    figure = Figure(figsize=(7 * columns, 7 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
+    for i, graph in enumerate(graphs):
+        title = titles[i] if i < len(titles) else ""
+        _draw_into(figure.add_subplot(rows, columns, i + 1), graph, title or _summary(graph))
+    if path is not None:
+        _save(figure, Path(path))
+    return figure
+
+
+def _draw_into(axes: Axes, graph: nx.Graph, title: str) -> None:
     axes.set_axis_off()
     axes.set_aspect("equal")
-    axes.set_title(title or _summary(graph), fontsize=13)
+    axes.set_title(title, fontsize=13)
     places = positions(graph)
     _draw_edges(axes, graph, places)
     _draw_nodes(axes, graph, places)
     axes.margins(0.08)
-    if path is not None:
-        _save(figure, Path(path))
-    return figure
 
 
 def positions(graph: nx.Graph) -> NDArray[np.float64]:
