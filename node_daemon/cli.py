@@ -11,36 +11,15 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from typer.core import TyperGroup
 
 from node_daemon import queries
-from node_daemon.output import Answer, show, show_error
+from node_daemon.command_group import Commands, report_unexpected
+from node_daemon.output import Answer, show
 from node_daemon.paths import Paths, find_paths
-from p2pfl.errors import ConfigError, P2PError
+from p2pfl.errors import ConfigError
 
 # Before numpy and torch are loaded: one thread per node, since several nodes share the cores of one machine.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-
-
-class Commands(TyperGroup):
-    """Prints every error that was raised on purpose in one form, and ends with its exit code."""
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Remember how errors are to be shown."""
-        ctx.meta["p2pnode.json"] = "--json" in args
-        return super().parse_args(ctx, args)
-
-    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]
-        """Run the command that was typed."""
-        try:
-            return super().invoke(ctx)
-        except P2PError as error:
-            if ctx.params.get("debug"):
-                raise
-            show_error(error, as_json=bool(ctx.meta["p2pnode.json"]))
-            raise typer.Exit(error.exit_code) from error
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
 
 
 def _group(help: str, **settings: bool) -> typer.Typer:
@@ -73,18 +52,28 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="Config file i
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
 Nodes = Annotated[int, typer.Option("--nodes", help="Number of nodes.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of everything that is drawn.")]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Listen to other machines, unprotected.")]
+Wait = Annotated[float | None, typer.Option(min=0, help="Give up (exit 9) after SECONDS without company.")]
 Degree = Annotated[int | None, typer.Option("--degree", help="The option degree of the topology.")]
 Options = Annotated[list[str] | None, typer.Option("--option", help="NAME=VALUE, an option of the topology.")]
 
 
 def main() -> None:
     """The console script."""
-    app()
+    command = typer.main.get_command(app)  # typer's own call would take the hook for itself
+    sys.excepthook = report_unexpected
+    command()
 
 
 @app.callback()
-def _all(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
-    del debug  # read from the context when a command fails
+def _all(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    no_color: Annotated[bool, typer.Option("--no-color", help="As NO_COLOR=1 in the environment.")] = False,
+) -> None:
+    if debug:  # a command that fails reads it from the context
+        sys.excepthook = sys.__excepthook__
+    if no_color:
+        os.environ["NO_COLOR"] = "1"
 
 
 @app.command(rich_help_panel="Start", epilog="Example: p2pnode demo --protocol random_walk")
@@ -93,7 +82,7 @@ def demo(
     topology: Annotated[str, typer.Option(help="See p2pnode topology list.")] = "ring",
     protocol: Annotated[str, typer.Option(help="How models are exchanged.")] = "gossip_averaging",
     rounds: Annotated[int | None, typer.Option(help="By default what the protocol suggests.")] = None,
-    seed: Seed = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of everything that is drawn.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Several daemons on this computer learn together; a table at the end."""
@@ -116,7 +105,7 @@ def init(
     from node_daemon.setup_commands import init as make
 
     paths = find_paths(home=home, network=network)
-    show(make(paths, {"network.name": network, "node.name": name}), as_json=as_json)
+    show(make(paths, {"network.name": network, "node.name": name}, home=home), as_json=as_json)
 
 
 @app.command(rich_help_panel="Start", epilog="Example: p2pnode start --insecure --network lab")
@@ -127,9 +116,7 @@ def start(
     name: Annotated[str | None, typer.Option(help="What people call this node.")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 takes a free one.")] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
-    insecure: Annotated[
-        bool, typer.Option("--insecure", help="Listen to other machines, unprotected.")
-    ] = False,
+    insecure: Insecure = False,
     peer: Annotated[list[str] | None, typer.Option(help="tcp://HOST:PORT of a peer; repeatable.")] = None,
     no_mdns: Annotated[bool, typer.Option("--no-mdns", help="Do not look for peers on the LAN.")] = False,
     min_peers: Annotated[int | None, typer.Option(help="Begin with so many nodes.")] = None,
@@ -141,9 +128,9 @@ def start(
     parts: Annotated[int | None, typer.Option(help="Into how many parts the data is split.")] = None,
     seed: Annotated[int | None, typer.Option(help="Equal on all nodes.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set stored models aside, begin again.")] = False,
-    wait: Annotated[
-        float | None, typer.Option(help="Give up (exit 9) after SECONDS without company.")
-    ] = None,
+    wait: Wait = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every detail.")] = False,
     until_finished: Annotated[bool, typer.Option("--until-finished", hidden=True)] = False,
     fork_server: Annotated[bool, typer.Option("--fork-server", hidden=True)] = False,
 ) -> None:
@@ -169,6 +156,7 @@ def start(
         "data.part": part,
         "data.parts": parts,
         "network.seed": seed,
+        "log.level": "debug" if verbose else "warning" if quiet else None,
     }
     _leave(run(home, file=config, flags=flags, manner=Manner(fresh, wait, until_finished)))
 
@@ -268,11 +256,15 @@ def config_path(
 
 
 @config_app.command("check", epilog="Example: p2pnode config check")
-def config_check(home: Home = None, config: ConfigFile = None, as_json: AsJson = False) -> None:
+def config_check(
+    home: Home = None, network: Network = None, config: ConfigFile = None, as_json: AsJson = False
+) -> None:
     """Validate everything that can be validated without starting."""
     from node_daemon import setup_commands
+    from node_daemon.config import load_config
 
-    show(setup_commands.check(home=home, file=config), as_json=as_json)
+    found = load_config({"network.name": network}, home=home, file=config)
+    show(setup_commands.check(found), as_json=as_json)
 
 
 @config_app.command("set", epilog="Example: p2pnode config set network.port 7965")
@@ -361,13 +353,14 @@ def topology_compare(
     degree: Degree = None,
     seed: Seed = 0,
     option: Options = None,
+    plot: Annotated[Path | None, typer.Option("--plot", help="Draw them: .png, .svg or .pdf.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """The same figures side by side; each topology takes the options that it has."""
     from node_daemon import topology_commands
 
     request = topology_commands.request_of(nodes, seed, degree=degree, options=option or [])
-    show(topology_commands.compare(names, request), as_json=as_json)
+    show(topology_commands.compare(names, request, plot=plot), as_json=as_json)
 
 
 def _paths(home: Path | None, network: str | None, config: Path | None = None) -> Paths:

@@ -51,7 +51,7 @@ def home_paths(home: Path) -> Paths:
 
 def user_paths(network: str) -> Paths:
     """The folders of this user (of the system, for root) for one network."""
-    config, state = user_config_folder(), _folder("state")
+    config, state = user_config_folder(), user_state_folder()
     return Paths(
         config / CONFIG_NAME, config / "identity.key", state / network, runtime_folder() / f"{network}.sock"
     )
@@ -60,6 +60,11 @@ def user_paths(network: str) -> Paths:
 def user_config_folder() -> Path:
     """``~/.config/p2pnode``; for root ``/etc/p2pnode`` where it exists."""
     return _folder("config")
+
+
+def user_state_folder() -> Path:
+    """``~/.local/state/p2pnode``, with a folder per network; for root ``/var/lib/p2pnode`` as a service."""
+    return _folder("state")
 
 
 def runtime_folder() -> Path:

@@ -1,10 +1,12 @@
 """``init`` and ``config``: make a node's files, show and change its settings."""
 
+import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from node_daemon.choices import check_choices, check_names
-from node_daemon.config import Config, load_config
+from node_daemon.config import Config
 from node_daemon.edit import set_value, template
 from node_daemon.files import create_exclusively, load_or_create_identity, make_private_folder
 from node_daemon.output import Answer, table
@@ -13,7 +15,7 @@ from node_daemon.plan import plan_of
 from p2pfl.identity import network_id
 
 
-def init(paths: Paths, values: Mapping[str, object]) -> Answer:
+def init(paths: Paths, values: Mapping[str, object], *, home: Path | None = None) -> Answer:
     """Make the identity and a commented config file; what is there already stays as it is."""
     given = {key: value for key, value in values.items() if value is not None}
     if isinstance(name := given.get("network.name"), str):
@@ -28,12 +30,19 @@ def init(paths: Paths, values: Mapping[str, object]) -> Answer:
         "config_written": is_new,
     }
     kept = "" if is_new else "  (was there, unchanged)"
+    where = "" if home is None else f" --home {shlex.quote(str(home))}"
+    network = "" if home is not None or name is None or is_new else f" --network {name}"
     lines = [
         f"ID        {identity.id}",
         f"identity  {paths.identity}",
         f"config    {paths.config}{kept}",
-        "next      p2pnode start",
+        f"next      p2pnode start{where}{network}",
     ]
+    if given and not is_new:
+        lines += [
+            f"change    p2pnode config set {key} {shlex.quote(str(value))}{where}"
+            for key, value in given.items()
+        ]
     return Answer(data, "\n".join(lines))
 
 
@@ -64,9 +73,8 @@ def path(paths: Paths, file: Path | None) -> Answer:
     return Answer(where, f"{text}\n{paths.note}" if paths.note else text)
 
 
-def check(*, home: Path | None, file: Path | None) -> Answer:
+def check(config: Config) -> Answer:
     """Validate everything that can be validated without starting."""
-    config = load_config(home=home, file=file)
     check_choices(config)
     plan = plan_of(config.settings)
     return Answer({"valid": True, "plan": plan.hash.hex(), "plan_words": plan.words}, f"valid: {plan.words}")
@@ -92,4 +100,7 @@ def _edited(paths: Paths, file: Path | None) -> Path:
 
 
 def _text(value: object) -> str:
-    return "-" if value is None else str(value)
+    """A value as one would write it in TOML, texts without quotation marks."""
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

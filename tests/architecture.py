@@ -73,6 +73,7 @@ STOREYS: Mapping[str, Storey] = {
     "node_daemon.daemon": _row(8, "numpy cryptography msgpack safetensors tomlkit platformdirs uvloop"),
     "node_daemon.observer": _row(8, "numpy msgpack starlette uvicorn"),
     "node_daemon.cli": _row(9, "typer rich"),
+    "node_daemon.command_group": _row(9, "typer"),
     "node_daemon.__main__": _row(9),
 }
 # Rows that know less than their level would allow.

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -58,6 +61,72 @@ def test_a_mistyped_command_gets_the_right_suggestion() -> None:
 
     assert result.exit_code == 2
     assert "'status'" in result.stderr
+
+
+def test_the_panels_of_the_help_stand_in_the_order_of_a_users_way() -> None:
+    lines = type_in("--help").stdout.splitlines()
+
+    found = [line.split()[1] for line in lines if line.startswith("╭─")]
+    assert found == ["Options", "Start", "Everyday", "Models", "Research", "Help"]
+
+
+@pytest.mark.parametrize(
+    "words", ["statsu", "topology shwo", "demo --nodes many", "status --hme x", "start -x"]
+)
+def test_wrong_usage_is_one_object_too(words: str) -> None:
+    result = type_in(*words.split(), "--json")
+
+    (line,) = result.stdout.splitlines()
+    assert json.loads(line)["error"]["code"] == result.exit_code == 2
+
+
+def test_a_mistake_of_the_program_is_one_message_and_its_traceback_is_kept(tmp_path: Path) -> None:
+    program = "import sys; from node_daemon.command_group import report_unexpected as report\n"
+    program += "sys.excepthook = report\nsys.argv = ['p2pnode', 'demo']\n1 / 0\n"
+    environment = os.environ | {"XDG_STATE_HOME": str(tmp_path)}
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+
+    assert result.returncode == 1
+    assert result.stderr.startswith(
+        "error: this is a mistake in p2pnode: ZeroDivisionError: division by zero\n"
+    )
+    (path,) = tmp_path.rglob("crash.log")
+    assert f"the traceback is in {path}\n" in result.stderr
+    assert path.read_text().startswith("p2pnode demo\nTraceback ")
+
+
+def test_init_says_how_to_start_this_node_and_what_it_left_alone(tmp_path: Path) -> None:
+    home = str(tmp_path / "a home")
+
+    assert f"next      p2pnode start --home '{home}'\n" in type_in("init", "--home", home).stdout
+    again = type_in("init", "--home", home, "--name", "my attic").stdout
+    assert f"change    p2pnode config set node.name 'my attic' --home '{home}'\n" in again
+
+
+def test_settings_read_as_in_toml(tmp_path: Path) -> None:
+    home = str(tmp_path)
+    answer("config", "set", "network.static", '["tcp://a:1"]', "--home", home)
+
+    rows = [line.split(maxsplit=1) for line in type_in("config", "show", "--home", home).stdout.splitlines()]
+    assert ["network.mdns", "true"] in rows
+    assert ["network.static", '["tcp://a:1"]'] in rows
+
+
+def test_topologies_are_compared_in_one_picture(tmp_path: Path) -> None:
+    path = tmp_path / "both.png"
+
+    found = answer("topology", "compare", "ring", "star", "--nodes", "5", "--plot", str(path))
+
+    assert found["plot"] == str(path)
+    assert path.read_bytes().startswith(PNG)
+
+
+def test_an_option_that_none_of_the_compared_topologies_has_is_refused() -> None:
+    result = type_in("topology", "compare", "ring", "partial_mesh", "--option", "degre=4")
+
+    assert result.exit_code == 3
+    assert result.stderr.endswith("fix: did you mean degree?\n")
 
 
 def test_init_makes_an_identity_and_a_config_and_leaves_them_alone_afterwards(tmp_path: Path) -> None:
