@@ -11,13 +11,18 @@ def text(standing: Standing, paths: Paths) -> str:
     """Who this node is, where it listens, what it learns, and how open it is."""
     settings, plan, work = standing.settings, standing.plan, standing.work
     network = settings.network
-    state = "begins" if standing.resumed_round is None else f"resumed at round {standing.resumed_round}"
+    state = (
+        "nothing stored yet"
+        if standing.resumed_round is None
+        else f"resumed at round {standing.resumed_round}"
+    )
     parameters = work.learner.schema.parameters
     budget = f"{plan.rounds} rounds" if plan.rounds else "without end"
     lines = [
         f"p2pnode {__version__}   node {standing.me.name}   ID {short_id(standing.me.id)}-…  "
         "(p2pnode id prints all of it)",
-        f"network   {network.name}   topology {settings.topology.name}   from {network.min_peers} nodes on",
+        f"network   {network.name}   topology {settings.topology.name}   "
+        f"begins with {network.min_peers} nodes",
         f"listening {standing.address}   mdns {'on' if network.mdns else 'off'}   "
         f"static {len(network.static)}",
         f"protocol  {settings.protocol.name}, {budget}",

@@ -27,7 +27,8 @@ def list_stored(paths: Paths) -> Answer:
         }
         for entry in entries
     ]
-    return Answer({"checkpoints": data}, table(("ROUND", "BYTES", "PLAN", "FILE"), rows))
+    text = table(("ROUND", "BYTES", "PLAN", "FILE"), rows) if rows else f"nothing is stored in {paths.state}"
+    return Answer({"checkpoints": data}, text)
 
 
 def verify(paths: Paths, file: Path | None) -> Answer:

@@ -102,7 +102,7 @@ class Daemon:
         self._compose()
         assert self._peer is not None
         assert self._standing is not None
-        answers = Answers(self._peer, self._monitor, self._standing, stop=self.stop)
+        answers = Answers(self._peer, self._monitor, self._standing, stop=self._stop_as_told)
         control = ControlServer(self._paths.socket, answers.commands())
         await control.start()
         if self._manner.wait_s is not None:
@@ -197,7 +197,11 @@ class Daemon:
     def _signalled(self, number: int) -> None:
         if self._is_stopping:
             _end_at_once(128 + number)
-        log_event(logging.getLogger("p2pnode"), logging.INFO, "node.stopping", msg="once more: at once")
+        self._stop_as_told()
+
+    def _stop_as_told(self) -> None:
+        words = "checkpoint, then good-bye to the peers (Ctrl-C again: at once)"
+        log_event(logging.getLogger("p2pnode"), logging.INFO, "node.stopping", msg=words)
         self.stop()
 
     def _wait_ran_out(self, wait_s: float) -> None:

@@ -34,6 +34,7 @@ LogFormat: TypeAlias = Literal["auto", "text", "json"]
 MAX_TEXT = 200  # characters of one fact
 MAX_NAME = 64  # characters of a fact's name
 MAX_MESSAGE = 2000  # characters of ``msg``, our own sentence or another library's
+MAX_LISTED = 8  # items of a list in a line for people
 MAX_DEPTH = 4  # of lists and maps within a fact
 REPEAT_PERIOD_S = 60.0
 MAX_REMEMBERED = 1024  # different lines whose repeats are counted
@@ -41,9 +42,10 @@ MAX_LOG_FILE_BYTES = 16 << 20  # then one older file is kept
 EVENT_COLUMN = 14
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[\]PX^_][^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|.?)")
-_FIRST = ("peer", "round", "msg")  # shown without their name, before the others
+_FIRST = ("peer", "round", "msg", "problem")  # shown without their name, before the others
 _LAST = ("elapsed_s",)  # without its name, after them
 _BARE = frozenset(_FIRST + _LAST)
+_LONG = frozenset({"msg", "problem"})  # sentences
 _DASHED_ID = ID_CHARACTERS + 7
 
 
@@ -112,9 +114,10 @@ class TextFormatter(logging.Formatter):
         """The record as one line."""
         clock = datetime.fromtimestamp(record.created, tz=UTC).astimezone().strftime("%H:%M:%S")
         level = "WARN" if record.levelno == logging.WARNING else record.levelname
-        facts = _facts_of(record)
+        facts = _named(_facts_of(record))
         words = [_word(name, facts[name]) for name in _FIRST if name in facts]
-        words += [f"{_label(name)} {_word(name, facts[name])}" for name in facts if name not in _BARE]
+        others = (name for name in facts if name not in _BARE and facts[name] not in ((), [], ""))
+        words += [f"{_label(name)} {_word(name, facts[name])}" for name in others]
         words += [_word(name, facts[name]) for name in _LAST if name in facts]
         if record.exc_info and record.exc_info[0] is not None:
             words.append(clean(f"{record.exc_info[0].__name__}: {record.exc_info[1]}"))
@@ -226,8 +229,17 @@ def _plain(value: Fact, depth: int, limit: int = MAX_TEXT) -> object:
             return value if value is None or isinstance(value, int) else clean(str(value))
 
 
+def _named(facts: Mapping[str, Fact]) -> Mapping[str, Fact]:
+    """A peer by its name, where that is known: ``garage (QE4XODV)``."""
+    peer, name = facts.get("peer"), facts.get("name")
+    if not isinstance(peer, str) or not isinstance(name, str) or not name:
+        return facts
+    both = f"{clean(name, MAX_NAME)} ({_word('peer', peer)})"
+    return {key: both if key == "peer" else value for key, value in facts.items() if key != "name"}
+
+
 def _limit(name: str) -> int:
-    return MAX_MESSAGE if name == "msg" else MAX_TEXT
+    return MAX_MESSAGE if name in _LONG else MAX_TEXT
 
 
 def _label(name: str) -> str:
@@ -244,6 +256,10 @@ def _word(name: str, value: Fact) -> str:
         case str():
             text = clean(value, _limit(name))
             return short_id(text) if len(text) == _DASHED_ID and text[7:64:8] == "-" * 7 else text
+        case list() | tuple():
+            return ", ".join(_word(name, item) for item in value[:MAX_LISTED]) + (
+                f" and {len(value) - MAX_LISTED} more" if len(value) > MAX_LISTED else ""
+            )
         case _:
             text = clean(str(_plain(value, MAX_DEPTH)))
     if name.endswith("_s"):

@@ -20,7 +20,7 @@ DETAILS = frozenset({"peer.unreachable"})  # back-off reports them often
 
 
 class Monitor:
-    """Receives the events of one node; ``watcher`` is told of each after it is written."""
+    """Receives the events of one node; ``watcher`` is told of each before it is logged."""
 
     def __init__(
         self,
@@ -46,10 +46,10 @@ class Monitor:
             log_event(self._logger, logging.WARNING, "journal.failed", msg=str(error))
         shown = self._round_facts(facts) if event == "round.done" else dict(facts)
         level = logging.WARNING if event in WARNINGS else logging.INFO
-        if event in DETAILS:
+        if event in DETAILS and facts.get("peer"):  # an address without a peer is one that somebody named
             level = logging.DEBUG
-        log_event(self._logger, level, event, **cast(Mapping[str, Fact], shown))
         self._watcher(event, facts)
+        log_event(self._logger, level, event, **cast(Mapping[str, Fact], shown))
 
     def sample(self, bytes_sent: int, bytes_received: int) -> None:
         """Take note of the traffic so far, for the rates of the last minute."""

@@ -1,7 +1,10 @@
 """How commands speak: data on stdout, as text or as one JSON object; errors on stderr in one form."""
 
 import json
+import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +12,7 @@ from node_daemon.control_client import Json
 from p2pfl.errors import P2PError
 
 SCHEMA_VERSION = 1
+MIN_LAST_COLUMN = 24  # characters; a table with less left for its last column becomes a list
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +73,41 @@ def error_fields(error: P2PError) -> dict[str, Json]:
     }
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns of text, aligned, two blanks between them."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, width: int | None = None) -> str:
+    """Columns of text, aligned, two blanks between them.
+
+    Where ``width`` characters (by default the terminal's) are not enough the last column is broken, or every
+    row becomes a list of its own.
+    """
     cells = [list(columns), *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
-    return "\n".join(line.rstrip() for line in lines)
+    limit = terminal_width() if width is None else width
+    before = sum(widths[:-1]) + 2 * (len(columns) - 1)
+    if limit is None or before + widths[-1] <= limit:
+        return "\n".join(line for row in cells for line in _lines(row, widths, widths[-1]))
+    if limit - before >= min(MIN_LAST_COLUMN, widths[-1]):
+        return "\n".join(line for row in cells for line in _lines(row, widths, limit - before))
+    return "\n\n".join(_as_list(columns, row) for row in cells[1:])
+
+
+def terminal_width() -> int | None:
+    """What fits in a line: $COLUMNS, or the terminal's width; None where the output is neither."""
+    if not os.environ.get("COLUMNS", "").isdigit() and not sys.stdout.isatty():
+        return None
+    return shutil.get_terminal_size().columns
+
+
+def _lines(row: Sequence[str], widths: Sequence[int], last: int) -> list[str]:
+    """One row; what does not fit into its last column goes on below."""
+    head = "".join(cell.ljust(width) + "  " for cell, width in zip(row[:-1], widths[:-1], strict=True))
+    first, *others = textwrap.wrap(row[-1], last) or [""]
+    return [f"{head}{first}".rstrip(), *(" " * len(head) + other for other in others)]
+
+
+def _as_list(columns: Sequence[str], row: Sequence[str]) -> str:
+    """One row, a line per column."""
+    widest = max(len(column) for column in columns)
+    return "\n".join(f"{column:<{widest}}  {cell}" for column, cell in zip(columns, row, strict=True))
 
 
 def _cell(value: object) -> str:

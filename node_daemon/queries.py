@@ -36,7 +36,7 @@ def peers(paths: Paths) -> Answer:
         *("NAME", "ID", "ADDRESS", "STATE", "SENDS TO", "RECEIVES", "I ACCEPT", "I SHARE", "ACCEPTS ME"),
         *("LAST MODEL", "REFUSED"),
     )
-    return Answer(found, table(columns, rows))
+    return Answer(found, table(columns, rows) if rows else "no other node is known yet")
 
 
 def simple(paths: Paths, command: str) -> Answer:

@@ -251,3 +251,17 @@ def test_a_level_that_is_off_costs_no_line(logger_to: Make) -> None:
 def test_the_wall_clock_is_utc_with_milliseconds() -> None:
     assert len(utc_now()) == len("2026-01-31T13:02:19.123Z")
     assert utc_now().endswith("Z")
+
+
+def test_a_peer_with_a_name_is_called_by_it_and_empty_lists_are_left_out(logger_to: Make) -> None:
+    stream = io.StringIO()
+    logger = logger_to(with_formatter(stream, TextFormatter()))
+
+    log_event(logger, logging.INFO, "peer.up", peer=ID, name="garage", address="tcp://a:1")
+    log_event(logger, logging.INFO, "roster.changed", members=2, joined=[ID], gone=[])
+    log_event(logger, logging.WARNING, "peer.refused", address="tcp://a:1", problem="x" * 300)
+
+    up, changed, refused = (line[14:].strip() for line in stream.getvalue().splitlines())
+    assert up == "peer.up        garage (25NJQAM)  address tcp://a:1"
+    assert changed == "roster.changed members 2  joined 25NJQAM"
+    assert refused == f"peer.refused   {'x' * 300}  address tcp://a:1"

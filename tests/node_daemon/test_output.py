@@ -1,6 +1,6 @@
 import pytest
 
-from node_daemon.output import duration, error_text, rate, table
+from node_daemon.output import duration, error_text, rate, table, terminal_width
 from p2pfl.errors import ConfigError
 
 
@@ -34,3 +34,29 @@ def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
 )
 def test_rates_have_si_units(bytes_per_s: float, text: str) -> None:
     assert rate(bytes_per_s) == text
+
+
+LONG = ("a", "words that go on and on until the line ends")
+
+
+def test_a_last_column_that_does_not_fit_is_broken() -> None:
+    assert table(("N", "WHAT"), [LONG], width=30).splitlines() == [
+        "N  WHAT",
+        "a  words that go on and on",
+        "   until the line ends",
+    ]
+
+
+def test_a_table_that_does_not_fit_at_all_becomes_a_list_per_row() -> None:
+    assert table(("N", "WHAT", "X"), [(*LONG, 1), ("b", "y", None)], width=20).split("\n\n") == [
+        f"N     a\nWHAT  {LONG[1]}\nX     1",
+        "N     b\nWHAT  y\nX     -",
+    ]
+
+
+def test_only_a_terminal_or_columns_limits_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert terminal_width() is None
+
+    monkeypatch.setenv("COLUMNS", "60")
+    assert terminal_width() == 60
