@@ -5,7 +5,7 @@ from typing import cast
 
 import topologies
 from node_daemon.config import CombinedConfigError, Config
-from node_daemon.sections import Settings
+from node_daemon.sections import Settings, fields_of
 from p2pfl import registry
 from p2pfl.errors import ConfigError, unknown_name
 from p2pfl.learning.learner import LearningTask
@@ -83,8 +83,16 @@ def _failure(config: Config, section: str, check: Callable[[], None]) -> ConfigE
     except ConfigError as error:
         if not error.where:
             error.where = _origin(config, section, error.what)
+        error.fix = error.fix or _meant_key(config, section, error.what)
         return error
     return None
+
+
+def _meant_key(config: Config, section: str, what: str) -> str:
+    """A key of the section itself that was mistyped, and so taken for an option of its item."""
+    quoted = [key for key in config.given(section) if repr(key) in what]
+    near = unknown_name("key", quoted[0], sorted(fields_of(section))).fix if quoted else ""
+    return near.replace("did you mean ", f"did you mean {section}.") if near else ""
 
 
 def _origin(config: Config, section: str, what: str) -> str:

@@ -161,7 +161,7 @@ def _explain(detail: ErrorDetails, layers: Sequence[Layer]) -> ConfigError:
         fix = f"did you mean {near}?" if near else "p2pnode config show lists all settings"
         return ConfigError(f"{key} is not a {kind}", where=where, fix=fix)
     reason = REASONS.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
-    reason = reason.replace("Input should be", "must be").replace("String should match", "must match")
+    reason = reason.replace("Input should be", "must be").replace("String should", "must")
     allowed = _allowed(key)
     found = detail["input"]
     what = (

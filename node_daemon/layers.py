@@ -147,8 +147,11 @@ def environment_layer() -> Layer:
     try:
         values = dict(source())
     except SettingsError as error:
+        name = re.search(r'field "(\w+)"', str(error))
         raise ConfigError(
-            f"a variable is not valid JSON: {error}", where=ENVIRONMENT, fix="P2PNODE_SECTION__KEY=value"
+            "a variable for a whole section must hold JSON",
+            where=variable_of(name[1]) if name else ENVIRONMENT,
+            fix="set single keys: P2PNODE_SECTION__KEY=value",
         ) from error
     known = set(known_keys())
     flat = {key: value for key, value in flatten(values).items() if key in known or is_option(key)}

@@ -22,6 +22,7 @@ SOFTMAX = '[task]\nname = "digits_softmax"\n'
             "round_timeout_s",
         ),
         ('[topology]\nname = "partial_mesh"\ndegree = 3\n', "must be even", "line 2", "degree = 2 or 4"),
+        ('[topology]\nnam = "ring"\n', "option of topology 'ring': 'nam'", "line 2", "topology.name?"),
         ("[topology]\ndegre = 4\n", "option of topology 'ring': 'degre'", "line 2", ""),
         ('[data]\npartition = "dirichle"\n', "unknown partition 'dirichle'", "line 2", "dirichlet"),
         ("[data.options]\nalfa = 1\n", "option of partition 'dirichlet': 'alfa'", "line 2", "alpha"),

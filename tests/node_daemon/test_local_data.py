@@ -55,7 +55,10 @@ def test_a_file_has_inputs_and_in_the_last_column_the_label(user: Path) -> None:
     ("text", "fact"),
     [
         ("1,2\n", "expected 3 columns"),
-        ("1,2,3\n", "whole numbers from 0 to 2"),
+        ("1,2,3\n", "whole numbers from 0 to 2, found 3"),
+        ("", "no row of numbers"),
+        ("x,y,label\n", "no row of numbers"),
+        ("x,y,label\n1,2,0\n1,x,0\n", "'x' is not a number: line 3, column 2"),
         ("1,2,0.5\n", "whole numbers from 0 to 2"),
         ("1,2,0\n1,x,0\n", "x"),
         ("1,inf,0\n", "not finite"),
@@ -76,3 +79,19 @@ def test_a_missing_file_is_named(user: Path) -> None:
         rows_of(path="nowhere.csv")
 
     assert caught.value.where.endswith("nowhere.csv")
+
+
+def test_an_option_of_the_partition_that_cannot_be_is_found_by_its_key(user: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        rows_of(part=0, parts=2, options={"alpha": -1})
+
+    assert caught.value.where == "data.options.alpha"
+
+
+def test_a_file_that_is_no_text_is_refused(user: Path) -> None:
+    (user / "mine.csv").write_bytes(b"\x00\xff\x01")
+
+    with pytest.raises(ConfigError) as caught:
+        rows_of(path=str(user / "mine.csv"))
+
+    assert caught.value.facts == ("it is not text (UTF-8)",)
