@@ -38,6 +38,7 @@ from p2pfl.roster import GraphWiring, WiringFactory
 from p2pfl.trust import Trust
 
 MAX_HELD = 64  # messages kept for the protocol while the start barrier is closed
+MAX_HELD_MODELS = 4  # of one sender among them: more would use up the memory that a link may fill
 SETTLE_TIMER = "node.settle"
 SETTLE_S = 3.0
 
@@ -152,7 +153,7 @@ class Node:
             self.refused["not_trusted"] += 1
             return []
         if not self._barrier.is_open:
-            self._barrier.held.append(event)
+            self._barrier.hold(event)
             return []
         return self._send_out(self._protocol.handle(event, now_s))
 
@@ -227,6 +228,13 @@ class _Barrier:
     def expect(self, members: frozenset[str]) -> None:
         """The node was restored: wait for these members instead of ``min_members``."""
         self._expected = members
+
+    def hold(self, event: Received) -> None:
+        """Keep a message until the barrier opens; the oldest give way."""
+        self.held.append(event)
+        models = [e for e in self.held if e.sender == event.sender and carries_arrays(e.message)]
+        for old in models[:-MAX_HELD_MODELS]:
+            self.held.remove(old)
 
     def may_open(self, view: View) -> bool:
         """Are the awaited there, or has waiting for the last of them lasted long enough?"""

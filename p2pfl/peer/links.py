@@ -116,11 +116,15 @@ class Links:
         return {peer: use.link.peer for peer, use in self._links.items()}
 
     def active(self) -> list[str]:
-        """Peers from which bytes have arrived since this was last asked."""
+        """Peers from which bytes have arrived since this was last asked, or would, had we memory for them."""
         before, self._received = self._received, {}
         for peer, use in self._links.items():
             self._received[peer] = use.link.bytes_received
-        return [peer for peer, count in self._received.items() if count > before.get(peer, 0)]
+        return [
+            peer
+            for peer, count in self._received.items()
+            if count > before.get(peer, 0) or self._links[peer].link.is_held_back
+        ]
 
     def send(self, to: str, packet: Packet, replaces: str = "") -> bool:
         """Queue a packet on the link in use; False when there is none."""

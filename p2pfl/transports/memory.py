@@ -76,6 +76,11 @@ class MemoryLink:
         return 0
 
     @property
+    def is_held_back(self) -> bool:
+        """Nothing waits for memory here."""
+        return False
+
+    @property
     def is_idle(self) -> bool:
         """Nothing waits to be sent or is under way, in either direction."""
         return not (self.is_sending or self.far.is_sending)

@@ -82,6 +82,11 @@ class TcpLink(asyncio.BufferedProtocol):
         return self._inbound.total_bytes
 
     @property
+    def is_held_back(self) -> bool:
+        """A body of the peer waits for memory of ours, and its heartbeats behind it."""
+        return self._inbound.is_blocked
+
+    @property
     def is_idle(self) -> bool:
         """Nothing waits to be sent, and no body is half sent or half received."""
         return self._writer.is_idle and self._inbound.is_idle

@@ -20,6 +20,11 @@ class Link(Protocol):
         ...
 
     @property
+    def is_held_back(self) -> bool:
+        """A body of the peer waits for memory of ours, and its heartbeats behind it."""
+        ...
+
+    @property
     def is_idle(self) -> bool:
         """Nothing waits to be sent, and no body is half sent or half received."""
         ...

@@ -20,9 +20,10 @@ from p2pfl.events import (
 )
 from p2pfl.membership import HEARTBEAT_TIMER, Heard, Heartbeat, LinkDown, LinkUp, Membership, Rumour, State
 from p2pfl.model import Model, Snapshot
-from p2pfl.node import MAX_HELD, SETTLE_TIMER, Node
+from p2pfl.node import MAX_HELD, MAX_HELD_MODELS, SETTLE_TIMER, Node
 from p2pfl.roster import GraphWiring
 from p2pfl.trust import Trust
+from p2pfl.wire.limits import Limits
 
 MODEL = Model(np.zeros(2, np.float32))
 
@@ -137,6 +138,24 @@ def test_messages_that_come_before_the_start_are_kept_in_order_and_bounded() -> 
 
     received = [e.message.round for e in recorder.events if isinstance(e, Received)]
     assert received == list(range(5, MAX_HELD + 5))
+
+
+def test_of_the_models_that_come_before_the_start_the_last_few_of_each_sender_are_kept() -> None:
+    """All would use up the memory for one sender's models: its link would stand still, and it seem dead."""
+    recorder = Recorder()
+    node = make_node(recorder, min_members=2)
+    node.handle(Started(), 0.0)
+    for number in range(2 * MAX_HELD_MODELS):
+        node.handle(Received("b", Message("model", number, MODEL)), 0.0)
+        node.handle(Received("c", Message("words", number)), 0.0)
+
+    node.handle(LinkUp("b", 1), 0.1)
+
+    received = [(e.sender, e.message.round) for e in recorder.events if isinstance(e, Received)]
+    last = range(MAX_HELD_MODELS, 2 * MAX_HELD_MODELS)
+    assert [number for sender, number in received if sender == "b"] == list(last)
+    assert sum(sender == "c" for sender, _ in received) == 2 * MAX_HELD_MODELS
+    assert Limits().held_models > MAX_HELD_MODELS
 
 
 def test_a_restored_node_waits_for_the_members_it_knew_not_for_the_start_barrier() -> None:

@@ -23,6 +23,7 @@ class FakeLink:
     sent: list[Packet] = field(default_factory=list)
     closed: str = ""
     is_idle: bool = True
+    is_held_back: bool = False
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
     bytes_received: int = 0
 
@@ -256,6 +257,15 @@ async def test_a_peer_is_active_while_bytes_arrive_from_it(bench: Bench) -> None
 
     assert bench.links.active() == ["b"]
     assert bench.links.active() == []
+
+
+async def test_a_peer_that_waits_for_our_memory_is_active(bench: Bench) -> None:
+    b = bench.transport.come_up(greet("b"), dialled=False)
+
+    b.is_held_back = True
+
+    assert bench.links.active() == ["b"]
+    assert bench.links.active() == ["b"]
 
 
 async def test_a_goodbye_on_a_retired_link_says_nothing_of_the_one_in_use(bench: Bench) -> None:

@@ -273,12 +273,13 @@ def test_a_sender_waits_while_its_models_are_in_use_and_goes_on_when_they_are_dr
         anna.link.send(Heartbeat(1, b""))
         await cleo.transport.dial(bert.address)  # by now the third message has come as far as it can
         assert isinstance(bert.links[0], TcpLink)
-        assert bert.links[0]._inbound.is_blocked
+        assert bert.links[0].is_held_back
         assert bert.packets.empty()
         kept.clear()
         gc.collect()
 
         assert (await bert.message()).message.round == 2
+        assert not bert.links[0].is_held_back
         assert await bert.packet() == Heartbeat(1, b"")
 
     world.run(story)
