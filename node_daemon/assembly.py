@@ -22,7 +22,7 @@ from p2pfl.membership import Membership, Rumour, State
 from p2pfl.model import Checkpoint
 from p2pfl.node import SETTLE_S, Node
 from p2pfl.protocols.protocol import ExchangeProtocol, Setup
-from p2pfl.roster import GraphWiring
+from p2pfl.roster import GraphWiring, WiringFactory
 from p2pfl.trust import Trust
 from p2pfl.wire.packets import Greeting
 
@@ -115,7 +115,7 @@ def make_node(
         me.id,
         protocol=protocol(setup, **protocol_options(settings, protocol)),  # type: ignore[call-arg]
         membership=membership,
-        wiring=partial(graph_wiring, settings),
+        wiring=wiring_factory(settings),
         trust=Trust(),
         min_members=settings.network.min_peers,
         settle_s=PATIENCE_S if settings.node.deterministic else SETTLE_S,
@@ -133,15 +133,29 @@ def protocol_options(settings: Settings, protocol: type[ExchangeProtocol]) -> di
     return options
 
 
-def graph_wiring(settings: Settings, roster: Mapping[str, str]) -> GraphWiring:
-    """The graph over the present members: a pure function of the settings and the roster."""
+def wiring_factory(settings: Settings) -> WiringFactory:
+    """The graph over the members present: a pure function of the settings and the roster.
+
+    A graph file is read once, now: what becomes of it later does not matter to a run.
+    """
+    section = settings.topology
+    if section.name != "file":
+        return partial(_family_wiring, settings)
+    graph = topologies.from_file(str(section.options.get("path", "")))
+    names = cast(Mapping[str, str] | None, section.options.get("names"))
+
+    def wiring(roster: Mapping[str, str]) -> GraphWiring:
+        present = topologies.graph_in_file(graph, list(roster), roster if names is None else names)
+        return GraphWiring(tuple(present), topologies.static(present, sparse=len(roster) > SPARSE_FROM))
+
+    return wiring
+
+
+def _family_wiring(settings: Settings, roster: Mapping[str, str]) -> GraphWiring:
     section = settings.topology
     options = dict(section.options)
-    if section.name == "file":
-        options.setdefault("names", dict(roster))  # type: ignore[arg-type]  # a table, which TOML has too
     graph = topologies.for_members(section.name, list(roster), settings.network.seed, **options)
-    schedule = topologies.static(graph, sparse=len(roster) > SPARSE_FROM)
-    return GraphWiring(tuple(graph), schedule)
+    return GraphWiring(tuple(graph), topologies.static(graph, sparse=len(roster) > SPARSE_FROM))
 
 
 def make_greeting(me: Me, plan: Plan, network: bytes) -> Greeting:

@@ -60,6 +60,6 @@ def _train_one_batch(settings: Settings) -> None:
 
 def _compose(settings: Settings) -> None:
     """Load the code of the graph, the discoveries and the event loop, and throw away what it makes."""
-    assembly.graph_wiring(settings, {"nobody": "nobody"}).neighbourhood(0, "nobody")
+    assembly.wiring_factory(settings)({"nobody": "nobody"}).neighbourhood(0, "nobody")
     assembly.make_discoveries(settings)
     loop_factory()().close()

@@ -46,6 +46,7 @@ EXPORTS: Mapping[str, str] = MappingProxyType(
         "families": "topologies.catalogue:families",
         "for_members": "topologies.members:for_members",
         "from_file": "topologies.files:from_file",
+        "graph_in_file": "topologies.members:graph_in_file",
         "hierarchy": "topologies.graphs.hierarchy:hierarchy",
         "hypercube": "topologies.graphs.hypercube:hypercube",
         "max_degree_weights": "topologies.mixing:max_degree_weights",

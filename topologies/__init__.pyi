@@ -25,6 +25,7 @@ from topologies.graphs.star import star as star
 from topologies.graphs.torus import torus as torus
 from topologies.members import check as check
 from topologies.members import for_members as for_members
+from topologies.members import graph_in_file as graph_in_file
 from topologies.mixing import best_constant_weights as best_constant_weights
 from topologies.mixing import max_degree_weights as max_degree_weights
 from topologies.mixing import metropolis_weights as metropolis_weights
