@@ -2,9 +2,12 @@
 
 import json
 import os
+import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
 from typing import cast
 
 import networkx as nx
@@ -15,7 +18,7 @@ from p2pfl.errors import ConfigError
 from p2pfl.protocols.protocol import ExchangeProtocol
 from simulations.demo_baselines import Baselines, baselines, pooled_updates
 from simulations.demo_display import Display, closing_table
-from simulations.demo_result import DISCOVERY, Result
+from simulations.demo_result import DISCOVERY, SCHEMA_VERSION, Result
 from simulations.homes import Deployment
 from simulations.processes import Processes
 
@@ -37,7 +40,7 @@ def run_demo(
 ) -> int:
     """Run the demo and print its table, or one JSON object; the exit code.
 
-    10 says that the target was missed (``Result.is_target_reached``), 130 that Ctrl-C ended it.
+    10 says that the target was missed (``Result.is_target_reached``), 130 and 143 that a signal ended it.
     """
     started_s = time.monotonic()
     graph = _graph(nodes, topology, seed)
@@ -53,11 +56,14 @@ def run_demo(
         network=f"demo-{os.urandom(4).hex()}",
     )
     try:
-        with Display(nodes, budget, is_silent=as_json) as display, Processes(deployment) as processes:
+        with (
+            _ended_by_signals() as ended,
+            Display(nodes, budget, is_silent=as_json) as display,
+            Processes(deployment) as processes,
+        ):
             found, together = _compare(deployment, processes, display)
     except KeyboardInterrupt:
-        sys.stderr.write("stopped: all daemons have ended\n")
-        return INTERRUPTED
+        return _interrupted(ended, as_json=as_json)
     seconds = time.monotonic() - started_s
     result = Result(topology, protocol, budget, seed, found, together, seconds)
     if as_json:
@@ -65,6 +71,34 @@ def run_demo(
     else:
         closing_table(result)
     return DONE if result.is_target_reached else TARGET_MISSED
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[list[int]]:
+    """Ctrl-C or SIGTERM raises KeyboardInterrupt; a second one does not disturb the end of the daemons."""
+    received: list[int] = []
+
+    def end(number: int, _: FrameType | None) -> None:
+        received.append(number)
+        if len(received) == 1:
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupted(received: list[int], *, as_json: bool) -> int:
+    code = 128 + received[0] if received else INTERRUPTED
+    if as_json:
+        stopped = {"code": code, "what": "stopped", "where": "", "facts": [], "fix": ""}
+        sys.stdout.write(json.dumps({"schema_version": SCHEMA_VERSION, "error": stopped}) + "\n")
+    else:
+        sys.stderr.write("stopped: all daemons have ended\n")
+    return code
 
 
 def _compare(
