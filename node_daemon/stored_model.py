@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -49,7 +49,7 @@ class Module(Protocol):
 class StoredModel:
     """A node's newest intact model: one flat vector, and what the vector is made of."""
 
-    params: NDArray[np.float32]
+    params: NDArray[np.float32] = field(repr=False)  # there may be millions
     age: int
     round: int
     schema: Schema

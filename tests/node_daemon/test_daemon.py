@@ -101,6 +101,7 @@ def test_two_daemons_learn_together_and_stop_in_order(tmp_path: Path, start: Sta
     loaded = node_daemon.load(homes[0])
     assert (loaded.age, loaded.round, loaded.params.size) == (5, 5, 650)
     assert sum(array.size for array in loaded.tensors().values()) == 650
+    assert "array" not in repr(loaded)
 
 
 def test_a_killed_daemon_resumes_from_its_checkpoint(tmp_path: Path, start: Start) -> None:
