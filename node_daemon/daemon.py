@@ -154,6 +154,7 @@ class Daemon:
             else PeerOptions(model=stored.model, state=stored.state, round=stored.round),
         )
         resumed = None if stored is None else stored.round
+        self._rounds.evaluated = resumed or 0  # a run that had finished is not evaluated again
         self._standing = Standing(me, settings, plan, work=work, resumed_round=resumed)
 
     def _surroundings(self, parameters: int) -> Surroundings:

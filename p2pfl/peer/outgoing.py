@@ -13,13 +13,14 @@ from p2pfl.peer.tasks import Tasks
 MAX_WAITING = 1024  # sends behind one checkpoint; the oldest is dropped, since sending is best effort
 
 Store: TypeAlias = Callable[[Checkpoint], None]
+Action: TypeAlias = Callable[[], None]
 
 
 class Outgoing:
     """Keeps sends and checkpoints in their order; writes in a thread.
 
     A disk that fails degrades the node, it does not stop it: ``degraded`` is told the error, and None once a
-    checkpoint succeeds again.
+    checkpoint succeeds again.  An action in the same queue happens when what was stored before it is on disk.
     """
 
     def __init__(
@@ -31,15 +32,15 @@ class Outgoing:
         self._send = send
         self._store = store
         self._degraded = degraded
-        self._waiting: deque[Send | Checkpoint] = deque()
+        self._waiting: deque[Send | Checkpoint | Action] = deque()
         self._writer: asyncio.Task[None] | None = None
         self._tasks = Tasks()
         self._is_degraded = False
 
-    def put(self, item: Send | Checkpoint) -> None:
-        """Send now if nothing is being stored, else in turn."""
-        if isinstance(item, Send) and self._writer is None:
-            self._send(item)
+    def put(self, item: Send | Checkpoint | Action) -> None:
+        """Send, or act, now if nothing is being stored, else in turn."""
+        if self._writer is None and not isinstance(item, Checkpoint):
+            self._carry_out(item)
             return
         if isinstance(item, Checkpoint) and self._waiting and isinstance(self._waiting[-1], Checkpoint):
             self._waiting.pop()  # the newer one says all that it says
@@ -61,11 +62,17 @@ class Outgoing:
     async def _write(self) -> None:
         while self._waiting:
             item = self._waiting.popleft()
-            if isinstance(item, Send):
-                self._send(item)
-            else:
+            if isinstance(item, Checkpoint):
                 await self._save(item)
+            else:
+                self._carry_out(item)
         self._writer = None
+
+    def _carry_out(self, item: Send | Action) -> None:
+        if isinstance(item, Send):
+            self._send(item)
+        else:
+            item()
 
     async def _save(self, checkpoint: Checkpoint) -> None:
         try:

@@ -229,9 +229,12 @@ class Peer:
             facts = {"peer": peer, "address": address, "code": error.code, "problem": str(error)}
             self._report_problem("peer.refused", facts)
             return
-        self._around.report("peer.unreachable", {"peer": peer, "address": address, "problem": str(error)})
+        facts = {"peer": peer, "address": address, "problem": str(error)}
         if peer:
+            self._around.report("peer.unreachable", facts)
             self._engine.put(Unreachable(peer))
+        else:  # an address that the operator has written down
+            self._report_problem("peer.unreachable", facts)
 
     def packet_arrived(self, peer: str, packet: Packet) -> None:
         """A packet from a linked peer."""
@@ -315,7 +318,8 @@ class Peer:
         self._engine.put(TimerFired(name))
 
     def _trained(self, model: Model) -> None:
-        self._engine.put(Trained(model))
+        # Not before the last round is on disk: a crash then loses no more than the round under way.
+        self._outgoing.put(partial(self._engine.put, Trained(model)))
 
     def _adopt(self, effect: Adopt) -> None:
         self._tally.model, self._tally.round = effect.model, effect.round

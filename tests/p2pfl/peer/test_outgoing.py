@@ -74,6 +74,20 @@ async def test_of_two_checkpoints_with_nothing_between_only_the_newer_is_written
     assert desk.log == ["store 1", "store 3", "send 3"]
 
 
+async def test_an_action_waits_for_the_disk_like_a_message() -> None:
+    desk = Desk()
+    desk.outgoing.put(lambda: desk.log.append("act 0"))
+    desk.disk_is_free.clear()
+    desk.outgoing.put(checkpoint(1))
+    desk.outgoing.put(lambda: desk.log.append("act 1"))
+    await asyncio.sleep(0)
+    assert desk.log == ["act 0"]
+    desk.disk_is_free.set()
+    await desk.outgoing.flush()
+
+    assert desk.log == ["act 0", "store 1", "act 1"]
+
+
 async def test_a_full_disk_degrades_and_recovers_and_messages_leave_all_the_same() -> None:
     desk = Desk()
     desk.error = StateError("disk full")

@@ -4,9 +4,10 @@ import threading
 import numpy as np
 import pytest
 
+from p2pfl.discovery.discovery import Hint
 from p2pfl.events import Event, Trained
 from p2pfl.learning.learner import Evaluation
-from p2pfl.model import Model
+from p2pfl.model import Checkpoint, Model
 from p2pfl.node import NodeEffect
 from p2pfl.peer import links as links_module
 from p2pfl.peer import peer as peer_module
@@ -154,6 +155,24 @@ async def test_a_disk_that_fails_degrades_the_node_and_does_not_stop_it() -> Non
     await b.stop()
 
 
+async def test_no_round_is_adopted_while_the_one_before_is_not_on_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    a = Crowd(rounds=20, members=1).member("a", 0)
+    behind: list[int] = []
+
+    def store(found: Checkpoint) -> None:
+        behind.append(a.peer.status().round - found.round)
+
+    monkeypatch.setattr(a.peer._outgoing, "_store", store)
+
+    await run_all(a)
+    await a.stop()
+
+    assert len(behind) >= 20
+    assert max(behind) == 0
+
+
 async def test_two_plans_do_not_mix_and_both_sides_say_so() -> None:
     crowd = Crowd(rounds=3, members=2)
     a = crowd.member("a", 0)
@@ -166,6 +185,18 @@ async def test_two_plans_do_not_mix_and_both_sides_say_so() -> None:
     assert "plan 1" in str(a.facts("peer.refused")[0]["problem"])
     assert a.peer.status().state == "waiting"
     await stop_all(a, b)
+
+
+async def test_an_address_that_somebody_wrote_down_and_nobody_answers_is_a_problem() -> None:
+    a = Crowd(members=2).member("a", 0)
+    a.start()
+    await a.until("node.listening")
+
+    a.peer._links.hint(Hint("memory://99"))
+    await a.until("peer.unreachable")
+
+    assert "memory://99" in a.peer.status().last_problem
+    await a.stop()
 
 
 async def test_a_large_model_is_averaged_outside_the_loop_with_the_same_result() -> None:
