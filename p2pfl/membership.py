@@ -150,6 +150,7 @@ class Membership:
         self._heard_s: dict[str, float] = {}  # of linked peers
         self._due_s = 0.0  # when the next heartbeat should be sent
         self._roster: Mapping[str, str] = {me.member: me.name}
+        self._roster_hash = roster_hash(self._roster)
 
     @property
     def roster(self) -> Mapping[str, str]:
@@ -307,9 +308,10 @@ class Membership:
         alive = sorted(m for m, rumour in self._table.items() if rumour.state is not State.DEAD)
         if alive != list(self._roster):
             self._roster = {member: self._table[member].name for member in alive}
+            self._roster_hash = roster_hash(alive)
 
     def _tell(self, peer: str, rumours: list[Rumour]) -> Tell:
-        return Tell(peer, Heartbeat(self.incarnation, roster_hash(self._roster), tuple(rumours)))
+        return Tell(peer, Heartbeat(self.incarnation, self._roster_hash, tuple(rumours)))
 
 
 class FixedMembership:
