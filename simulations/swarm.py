@@ -16,12 +16,15 @@ class Swarm:
     """What the event simulator brings to life.
 
     ``links`` names, for each member, those it has a link with (both ways).  ``make_node(member, linked)``
-    gives a node that has not begun, with links up to ``linked``.
+    gives a node that has not begun, with links up to ``linked``.  Where nodes exchange heartbeats they hear
+    of every link after their start, and of the incarnation of whoever is at its other end.
     """
 
     members: tuple[str, ...]
     links: Mapping[str, tuple[str, ...]]
     make_node: Callable[[str, frozenset[str]], Node]
+    has_heartbeats: bool = False
+    incarnation_of: Callable[[str], int] = lambda _: 0
 
 
 def member_ids(nodes: int) -> tuple[str, ...]:
