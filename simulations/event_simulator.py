@@ -219,6 +219,10 @@ class EventSimulator:
         """End all partitions."""
         self._at(at_s, partial(self._heal, None))
 
+    def call(self, action: Callable[[], None], *, at_s: float) -> None:
+        """Do anything at ``at_s``, if the run lasts that long."""
+        self._at(at_s, action)
+
     def _at(self, at_s: float | None, action: Callable[[], None]) -> None:
         now_s = self._agenda.now_s
         if at_s is not None and at_s < now_s:
@@ -270,10 +274,11 @@ class EventSimulator:
         host = self._hosts[member] = Host(member, node, frozenset())
         if is_fresh:
             self._record.stored.pop(member, None)
-            self._invariants.joined(member)
-        elif member in self._record.stored:
+        if member in self._record.stored:
             snapshot, host.state = self._record.stored[member]
             node.restore(snapshot)
+        else:
+            self._invariants.joined(member)
         self._record.finished.pop(member, None)
         self._running += 1
         self._begin(host)
