@@ -30,7 +30,7 @@ MAX_TRACE_ROWS = 1_000_000
 Seconds: TypeAlias = Callable[[int, int], float]  # (node number, number of the training) -> seconds
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Compute:
     """The virtual seconds that a training takes; by default always ``seconds``."""
 

@@ -1,6 +1,8 @@
 """The three engines of an experiment: virtual time, arrays, real daemons.  All give a ``Result``."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -8,14 +10,17 @@ from p2pfl.errors import ConfigError, unknown_name
 from p2pfl.events import Adopt
 from p2pfl.learning.learner import TrainingState
 from p2pfl.model import Model
+from simulations.compute import Compute
 from simulations.course import Course, stacked
 from simulations.event_simulator import EventSimulator
+from simulations.faults import Faults
+from simulations.gossip import make_gossip_swarm
 from simulations.homes import Deployment
 from simulations.network import Network
 from simulations.processes import Processes
 from simulations.result import Evaluated, Result
 from simulations.setting import Setting
-from simulations.swarm import make_swarm
+from simulations.swarm import Swarm, make_swarm
 from simulations.token_paths import PATHS, token_messages
 from simulations.training import by_learners
 from simulations.vectorised import Rows, gossip_averaging, walk
@@ -32,22 +37,17 @@ def run_event(setting: Setting, evaluate_every: int) -> Result:
     def watch(member: str, adopt: Adopt, now_s: float) -> None:
         course.adopted(numbers[member], adopt.round, model=adopt.model, time_s=now_s)
 
-    swarm = make_swarm(
-        members,
-        setting.schedule,
-        setting.make_protocol,
-        models=dict.fromkeys(members, setting.initial),
-        rounds=setting.rounds,
-        aggregate=setting.setup(0).aggregate,
-        seed=setting.seed,
-    )
+    down = frozenset(members[node] for node in setting.faults.down)
     simulator = EventSimulator(
-        swarm,
+        _swarm(setting, down),
         train=by_learners(dict(zip(members, setting.learners, strict=True))),
         network=setting.network,
         seed=setting.seed,
+        compute_s=setting.compute,
+        down=down,
         watch=watch,
     )
+    setting.faults.schedule(simulator, seed=setting.seed)
     simulator.run()
     models = [simulator.models.get(member, setting.initial) for member in members]
     final = course.final(models, [simulator.rounds.get(member, 0) for member in members])
@@ -64,12 +64,24 @@ def run_event(setting: Setting, evaluate_every: int) -> Result:
     )
 
 
+def _swarm(setting: Setting, down: frozenset[str]) -> Swarm:
+    make = make_swarm
+    if setting.membership is not None:
+        make = partial(make_gossip_swarm, gossip=replace(setting.membership, late=down))
+    return make(
+        setting.members,
+        setting.schedule,
+        setting.make_protocol,
+        models=dict.fromkeys(setting.members, setting.initial),
+        rounds=setting.rounds,
+        aggregate=setting.setup(0).aggregate,
+        seed=setting.seed,
+    )
+
+
 def run_vectorised(setting: Setting, evaluate_every: int) -> Result:
     """The mathematics: no messages, hence perfect links only."""
-    if setting.network != Network():
-        raise ConfigError(
-            "the vectorised engine has no network", where="network", fix='engine = "event", or no network'
-        )
+    _check_undisturbed(setting, "the vectorised engine has no virtual time")
     name = setting.protocol.name
     if name == "gossip_averaging":
         return _averaged(setting, evaluate_every)
@@ -82,8 +94,7 @@ def run_vectorised(setting: Setting, evaluate_every: int) -> Result:
 
 def run_processes(setting: Setting, evaluate_every: int) -> Result:  # noqa: ARG001
     """Real daemons on this machine, which evaluate every round; perfect networks are the machine's own."""
-    if setting.network != Network():
-        raise ConfigError("real daemons have a real network", where="network", fix='engine = "event"')
+    _check_undisturbed(setting, "real daemons live in real time")
     if setting.task is None:
         raise ConfigError("daemons need a task by name", where="task", fix='task = "my_lab.flowers:task"')
     deployment = Deployment(
@@ -112,6 +123,18 @@ def run_processes(setting: Setting, evaluate_every: int) -> Result:  # noqa: ARG
         messages_sent=sum(sent) // models[0].nbytes,
         virtual_seconds=None,
     )
+
+
+def _check_undisturbed(setting: Setting, why: str) -> None:
+    """Refuse what only virtual time can do, naming its key."""
+    for key, is_asked_for in (
+        ("network", setting.network != Network()),
+        ("faults", setting.faults != Faults()),
+        ("membership", setting.membership is not None),
+        ("compute", setting.compute != Compute()),
+    ):
+        if is_asked_for:
+            raise ConfigError(f"{why}: no {key}", where=key, fix=f'engine = "event", or no {key}')
 
 
 def _averaged(setting: Setting, evaluate_every: int) -> Result:

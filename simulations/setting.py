@@ -19,6 +19,9 @@ from p2pfl.errors import ConfigError
 from p2pfl.learning.learner import Learner, LearnerSetup, LearningTask
 from p2pfl.model import Model
 from p2pfl.protocols.protocol import ExchangeProtocol, Setup
+from simulations.compute import Compute
+from simulations.faults import Faults
+from simulations.gossip import Gossip
 from simulations.network import Network, network_from
 from simulations.swarm import member_ids
 
@@ -55,6 +58,9 @@ class Setting:
     network: Network
     rounds: int
     seed: int
+    compute: Compute
+    faults: Faults
+    membership: Gossip | None  # None: a roster that never changes
 
     @property
     def nodes(self) -> int:
