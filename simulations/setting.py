@@ -15,6 +15,7 @@ from p2pfl import registry
 from p2pfl.aggregation.blocks import aggregate
 from p2pfl.aggregation.mean import mean
 from p2pfl.data.dataset import Samples
+from p2pfl.data.feature_noise import held_samples
 from p2pfl.errors import ConfigError
 from p2pfl.learning.learner import Learner, LearnerSetup, LearningTask
 from p2pfl.model import Model
@@ -180,7 +181,8 @@ def learners_of(
         return task.learner(train, data.test, LearnerSetup(seed=seed, number=number, rounds=rounds))
 
     with about("task"):
-        return tuple(learner(number, data.train.take(rows)) for number, rows in enumerate(parts))
+        held = partial(held_samples, split, data.train, parts, seed=seed, options=partition.options)
+        return tuple(learner(number, held(part=number)) for number in range(len(parts)))
 
 
 def network_of(found: Network | Options | None) -> Network:
