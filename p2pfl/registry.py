@@ -16,6 +16,7 @@ TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "protocol": {
             "cyclic_pass": "p2pfl.protocols.cyclic_pass:CyclicPass",
             "gossip_averaging": "p2pfl.protocols.gossip_averaging:GossipAveraging",
+            "push_sum": "p2pfl.protocols.push_sum:PushSum",
             "random_walk": "p2pfl.protocols.random_walk:RandomWalk",
         },
         "aggregation": {
@@ -70,6 +71,7 @@ EXPORTS: Mapping[str, str] = MappingProxyType(
         "Message": "p2pfl.events:Message",
         "Model": "p2pfl.model:Model",
         "P2PError": "p2pfl.errors:P2PError",
+        "PushSum": "p2pfl.protocols.push_sum:PushSum",
         "RandomWalk": "p2pfl.protocols.random_walk:RandomWalk",
         "RemoteError": "p2pfl.errors:RemoteError",
         "Samples": "p2pfl.data.dataset:Samples",
