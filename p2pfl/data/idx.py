@@ -73,7 +73,7 @@ def read_idx(path: Path, dimensions: int) -> NDArray[np.uint8]:
         sizes = np.frombuffer(content.take(4 * dimensions, "sizes"), ">u4").tolist()
         if 0 in sizes:
             raise content.wrong(4, expected="sizes from 1", found=f"{sizes}")
-        values = content.take(math.prod(sizes), f"values, {' x '.join(map(str, sizes))},")
+        values = content.take(math.prod(sizes), f"values ({' x '.join(map(str, sizes))})")
         content.end()
     return np.frombuffer(values, np.uint8).reshape(sizes)
 

@@ -5,6 +5,7 @@ What an array's header claims is held against the archive's own size of it befor
 
 import io
 import math
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -21,7 +22,7 @@ KIND = "NPZ file"
 SUFFIX = ".npy"
 MAX_ARRAYS = 1024
 END_MAGIC = b"PK\x05\x06"
-END_BYTES = 22
+END = struct.Struct("<4s4H2LH")
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 # What the standard library and numpy raise for bytes that are no archive or no array.
 BROKEN = (ValueError, EOFError, KeyError, SyntaxError, NotImplementedError, RuntimeError, zlib.error)
@@ -53,11 +54,12 @@ def read_npz(path: Path) -> Table:
 
 
 def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
-    _check_end(path)
+    count = _check_end(path)
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
-        if not 0 < len(members) <= MAX_ARRAYS:
-            raise malformed(KIND, str(path), expected=f"1 to {MAX_ARRAYS} arrays", found=f"{len(members)}")
+        if not 0 < len(members) <= MAX_ARRAYS or len(members) != count:
+            expected = f"1 to {MAX_ARRAYS} arrays, {count} by its last record"
+            raise malformed(KIND, str(path), expected=expected, found=f"{len(members)}")
         total = sum(member.file_size for member in members)
         room = min(path.stat().st_size * DEFLATE_RATIO, MAX_CONTENT_BYTES)
         if total > room:
@@ -70,12 +72,23 @@ def _arrays(path: Path) -> dict[str, NDArray[np.generic]]:
         return {name: loaded[name] for name in loaded.files}
 
 
-def _check_end(path: Path) -> None:
-    """Refuse what follows the archive: ``zipfile`` would look for its end somewhere before."""
+def _check_end(path: Path) -> int:
+    """How many arrays the archive's last record counts; refuse what does not lead up to it without a gap.
+
+    ``zipfile`` looks for that record anywhere near the end, and takes a damaged list of members as shorter.
+    """
+    size = path.stat().st_size
     with path.open("rb") as stream:
-        stream.seek(-min(path.stat().st_size, END_BYTES), io.SEEK_END)
-        if not stream.read().startswith(END_MAGIC):
-            raise malformed(KIND, str(path), expected="an archive's end", found="something else there")
+        stream.seek(-min(size, END.size), io.SEEK_END)
+        record = stream.read()
+    wanted = "the end of an archive without a gap"
+    if len(record) < END.size:
+        raise malformed(KIND, str(path), expected=wanted, found=f"{size} bytes")
+    magic, disk, first_disk, here, count, listed, offset, comment = END.unpack(record)
+    facts = (magic, disk, first_disk, here, offset + listed, comment)
+    if facts != (END_MAGIC, 0, 0, count, size - END.size, 0):
+        raise malformed(KIND, f"{path}, byte {size - END.size}", expected=wanted, found=record.hex())
+    return int(count)
 
 
 def _check_header(stream: IO[bytes], place: str, size: int) -> None:
