@@ -85,11 +85,20 @@ def tabular(  # noqa: PLR0913 - the options of a table, each of which has its ke
     roles = Roles(label, owner, _words("leave_out", leave_out), _words("categories", categories))
     names = _words("columns", columns)
     rows = _read(_words("path", path), roles, names)
-    test = _read(_words("test_path", test_path), roles, names) if test_path else None
-    rows, is_test = _with_test_rows(rows, test, share=test_share, must_be_complete=incomplete == "drop")
+    is_test = np.zeros(len(rows), dtype=np.bool_)
+    if test_path:
+        test = _read(_words("test_path", test_path), roles, names)
+        is_test = np.arange(len(rows) + len(test)) >= len(rows)
+        rows = _joined([rows, test])
+    if incomplete == "drop":
+        whole = _complete(rows)
+        rows, is_test = rows.take(whole), is_test[whole]
     labels, classes = _classes(rows.labels, positive_above)
+    if not test_path:
+        is_test = test_rows_by_owner(labels, rows.owner, test_share)
+    _check_both(is_test)
     inputs = prepared(rows.numbers, rows.texts, rows.owner, is_train=~is_test, scale=scale)
-    owners = rows.owner if owner or len(set(rows.owner.tolist())) > 1 else None
+    owners = rows.owner if owner or len(np.unique(rows.owner[~is_test])) > 1 else None
     samples = Samples(inputs, labels, owners)
     return Dataset(
         train=samples.take(np.flatnonzero(~is_test)),
@@ -98,24 +107,12 @@ def tabular(  # noqa: PLR0913 - the options of a table, each of which has its ke
     )
 
 
-def _with_test_rows(
-    rows: Rows, test: Rows | None, *, share: float, must_be_complete: bool
-) -> tuple[Rows, NDArray[np.bool_]]:
-    """All rows that count, and which of them are for tests."""
-    if must_be_complete:
-        rows = _complete(rows)
-        test = None if test is None else _complete(test)
-    if test is None:
-        is_test = test_rows_by_owner(rows.labels, rows.owner, share)
-    else:
-        is_test = np.arange(len(rows) + len(test)) >= len(rows)
-        rows = _joined([rows, test])
+def _check_both(is_test: NDArray[np.bool_]) -> None:
     if is_test.all() or not is_test.any():
         raise ConfigError(
-            f"{len(rows)} complete rows leave none for {'training' if is_test.all() else 'tests'}",
+            f"{len(is_test)} complete rows leave none for {'training' if is_test.all() else 'tests'}",
             where="task.test_share",
         )
-    return rows, is_test
 
 
 def _read(paths: Sequence[str], roles: Roles, names: Sequence[str]) -> Rows:
@@ -171,9 +168,10 @@ def _named(table: Table, name: str) -> list[str]:
     return cells
 
 
-def _complete(rows: Rows) -> Rows:
+def _complete(rows: Rows) -> NDArray[np.int64]:
+    """Numbers of the rows without a gap."""
     has_gap = np.isnan(rows.numbers).any(axis=1) | np.isin(rows.texts, list(MISSING)).any(axis=1)
-    return rows.take(np.flatnonzero(~has_gap))
+    return np.flatnonzero(~has_gap)
 
 
 def _joined(parts: Sequence[Rows]) -> Rows:
