@@ -27,7 +27,7 @@ def clustered_stream(samples: Samples, parts: int, seed: int, *, beta: float = 0
     rows = len(samples)
     sizes = [len(piece) for piece in np.array_split(np.arange(rows), parts)]
     sorted_rows = int(beta * rows)
-    points = samples.inputs[:sorted_rows].reshape(sorted_rows, -1).astype(np.float64)
+    points = samples.inputs.reshape(rows, -1)[:sorted_rows].astype(np.float64)
     cluster_of = clusters(points, parts, seed)
     taken = [np.flatnonzero(cluster_of == part)[:size] for part, size in enumerate(sizes)]
     is_left = np.ones(rows, dtype=np.bool_)
