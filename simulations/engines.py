@@ -1,8 +1,9 @@
 """The three engines of an experiment: virtual time, arrays, real daemons.  All give a ``Result``."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
@@ -23,9 +24,22 @@ from simulations.setting import Setting
 from simulations.swarm import Swarm, make_swarm
 from simulations.token_paths import PATHS, token_messages
 from simulations.training import by_learners
-from simulations.vectorised import Rows, gossip_averaging, walk
+from simulations.vectorised import Rows, TrainAll, Weights, gossip_averaging, walk
+from simulations.vectorised_push_sum import push_shares, push_sum
 
 PROCESSES_TIMEOUT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a recursion on arrays would have sent: messages, and their size in models."""
+
+    messages: int
+    models: int
+
+
+# (setting, X, training) -> (the models in the end, what was sent)
+Mix: TypeAlias = Callable[[Setting, Rows, TrainAll], tuple[Rows, Traffic]]
 
 
 def run_event(setting: Setting, evaluate_every: int) -> Result:
@@ -71,7 +85,7 @@ def _swarm(setting: Setting, down: frozenset[str]) -> Swarm:
     return make(
         setting.members,
         setting.schedule,
-        setting.make_protocol,
+        setting.make_counted,
         models=dict.fromkeys(setting.members, setting.initial),
         rounds=setting.rounds,
         aggregate=setting.setup(0).aggregate,
@@ -84,11 +98,13 @@ def run_vectorised(setting: Setting, evaluate_every: int) -> Result:
     _check_undisturbed(setting, "the vectorised engine has no virtual time")
     name = setting.protocol.name
     if name == "gossip_averaging":
-        return _averaged(setting, evaluate_every)
+        return _averaged(setting, evaluate_every, _gossip)
+    if name == "push_sum":
+        return _averaged(setting, evaluate_every, _push)
     if name in PATHS:
         return _walked(setting, evaluate_every)
     raise unknown_name(
-        "protocol of the vectorised engine:", name, ["gossip_averaging", *PATHS], where="protocol"
+        "protocol of the vectorised engine:", name, ["gossip_averaging", "push_sum", *PATHS], where="protocol"
     )
 
 
@@ -137,7 +153,27 @@ def _check_undisturbed(setting: Setting, why: str) -> None:
             raise ConfigError(f"{why}: no {key}", where=key, fix=f'engine = "event", or no {key}')
 
 
-def _averaged(setting: Setting, evaluate_every: int) -> Result:
+def _gossip(setting: Setting, X: Rows, train: TrainAll) -> tuple[Rows, Traffic]:
+    edges = sum(_edges(setting, done) for done in range(setting.rounds))
+    return gossip_averaging(X, setting.schedule.weights, setting.rounds, train=train), Traffic(edges, edges)
+
+
+def _push(setting: Setting, X: Rows, train: TrainAll) -> tuple[Rows, Traffic]:
+    """Twice the bytes: totals are float64.  Words are not counted."""
+    options = dict(setting.protocol.options)
+    mixing = int(str(options.get("mixing_rounds", 2)))
+    rows = np.array(setting.samples, np.float64) if options.get("weighting") == "samples" else None
+    pushes = mixing * sum(_edges(setting, done) for done in range(setting.rounds))
+
+    def shares(round: int) -> Weights:
+        found: Weights = push_shares(setting.schedule.weights(round))
+        return found
+
+    z = push_sum(X, shares, setting.rounds, train=train, mixing_rounds=mixing, weights=rows)
+    return z, Traffic(pushes, 2 * pushes)
+
+
+def _averaged(setting: Setting, evaluate_every: int, mix: Mix) -> Result:
     course = Course(setting.learners, evaluate_every)
     states: list[TrainingState] = [{} for _ in setting.learners]
 
@@ -155,11 +191,10 @@ def _averaged(setting: Setting, evaluate_every: int) -> Result:
             course.adopted(i, round, model=Model(row.astype(np.float32, copy=False), round), time_s=None)
 
     start = stacked([setting.initial] * setting.nodes)
-    mixed = gossip_averaging(start, setting.schedule.weights, setting.rounds, train=train)
+    mixed, traffic = mix(setting, start, train)
     adopted(mixed, setting.rounds)
     models = [Model(row.astype(np.float32, copy=False), setting.rounds) for row in mixed]
-    messages = sum(_edges(setting, done) for done in range(setting.rounds))
-    return _result(setting, course, models, messages=messages, with_model=messages)
+    return _result(setting, course, models, messages=traffic.messages, with_model=traffic.models)
 
 
 def _walked(setting: Setting, evaluate_every: int) -> Result:

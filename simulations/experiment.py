@@ -87,7 +87,7 @@ class Experiment:
         task = self.task if named is None else task_of(named)
         assert not isinstance(task, str | Mapping)
         partition = choice("partition", self.partition)
-        learners = learners_of(task, partition, nodes, rounds=rounds, seed=self.seed)
+        learners, samples = learners_of(task, partition, nodes, rounds=rounds, seed=self.seed)
         setting = Setting(
             schedule,
             protocol,
@@ -102,6 +102,7 @@ class Experiment:
             compute,
             faults,
             membership,
+            samples,
         )
         make_protocol(setting.setup(0))  # refuses wrong values of its options
         return setting

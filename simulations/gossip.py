@@ -85,10 +85,10 @@ def make_gossip_swarm(
     timing = Timing(gossip.heartbeat_s, gossip.silence_s, gossip.suspicion_s)
 
     def make_node(member: str, linked: frozenset[str]) -> Node:  # noqa: ARG001  # hears of every link
-        setup = Setup(member, numbers[member], models[member], seed, rounds, aggregate)
         is_first = member not in lives and member not in gossip.late
         # A new life must override what was said of the one before.
         incarnation = lives[member].incarnation + 1 if member in lives else 1
+        setup = Setup(member, numbers[member], models[member], seed, rounds, aggregate, start=incarnation)
         lives[member] = Membership(Rumour(member, incarnation, State.ALIVE, member), timing)
         return Node(
             member,

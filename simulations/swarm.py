@@ -1,5 +1,6 @@
 """The nodes of a simulation: who they are, who has a link with whom, and how a fresh one is made."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -68,9 +69,11 @@ def make_swarm(
     wiring = GraphWiring(members, schedule)
     numbers = {member: number for number, member in enumerate(members)}
     roster = {member: member for member in sorted(members)}
+    starts: Counter[str] = Counter()
 
     def make_node(member: str, linked: frozenset[str]) -> Node:
-        setup = Setup(member, numbers[member], models[member], seed, rounds, aggregate)
+        starts[member] += 1
+        setup = Setup(member, numbers[member], models[member], seed, rounds, aggregate, start=starts[member])
         membership = FixedMembership(roster, linked)
         return Node(
             member,
