@@ -47,7 +47,7 @@ from simulations.swarm import Swarm
 from simulations.traces import Trace
 from simulations.training import Trainer
 
-QUIET_S = 600.0  # with heartbeats, which never end: a run in which nothing else happens for so long is over
+QUIET_S = 3600.0  # heartbeats and churn never end: a run in which nobody adopts a model for so long is over
 
 
 class EventSimulator:
@@ -95,7 +95,8 @@ class EventSimulator:
         )
         self._running = 0  # hosts that are up and have not finished
         self._starts: Counter[str] = Counter()  # restarts and joins that are still to come
-        self._active_s = 0.0  # when something other than a timer or a heartbeat happened last
+        self._has_churn = False
+        self._progress_s = 0.0  # when somebody adopted a model last
         up = [member for member in swarm.members if member not in down]
         self._agenda.at(0.0, partial(self._start_all, up))
 
@@ -166,8 +167,7 @@ class EventSimulator:
             while not (agenda.is_idle and self._is_over()):
                 if not agenda.step(until_s):
                     break
-        if until_s < inf:
-            agenda.now_s = max(agenda.now_s, until_s)
+        agenda.now_s = max(agenda.now_s, until_s) if until_s < inf else agenda.now_s
 
     # What can be done to members, now or at a given time.
 
@@ -220,7 +220,8 @@ class EventSimulator:
         self._at(at_s, partial(self._heal, None))
 
     def call(self, action: Callable[[], None], *, at_s: float) -> None:
-        """Do anything at ``at_s``, if the run lasts that long."""
+        """Do anything at ``at_s``, which may do so again, for as long as the run lasts."""
+        self._has_churn = True
         self._at(at_s, action)
 
     def _at(self, at_s: float | None, action: Callable[[], None]) -> None:
@@ -231,11 +232,12 @@ class EventSimulator:
 
     def _is_over(self) -> bool:
         """Nothing but timers and heartbeats is left: is it worth while to go on?"""
-        if any(self._starts[member] and member not in self._record.finished for member in self._starts):
-            return False
-        if self._running == 0:
+        finished = self._record.finished
+        is_awaited = any(self._starts[member] and member not in finished for member in self._starts)
+        if self._running == 0 and not is_awaited:
             return True
-        return self._swarm.has_heartbeats and self._agenda.next_s - self._active_s > QUIET_S
+        is_endless = self._has_churn or (self._swarm.has_heartbeats and not is_awaited)
+        return is_endless and self._agenda.next_s - self._progress_s > QUIET_S
 
     def _start_all(self, up: list[str]) -> None:
         present = frozenset(up)
@@ -297,7 +299,6 @@ class EventSimulator:
 
     def _arrive(self, host: Host, link: SimulatedLink, event: Received) -> None:
         link.arrived += 1
-        self._active_s = self._agenda.now_s
         if host.is_up:
             self._handle(host, event)
 
@@ -377,13 +378,12 @@ class EventSimulator:
     def _end_training(self, host: Host, request: Train) -> None:
         if not host.is_up:
             return
-        self._active_s = self._agenda.now_s
         host.is_training = False
         model, host.state = self._train(host.member, request, host.state)
         self._handle(host, Trained(model))
 
     def _adopt(self, host: Host, adopt: Adopt) -> None:
-        now_s = self._agenda.now_s
+        now_s = self._progress_s = self._agenda.now_s
         self._invariants.adopted(host, adopt, now_s)
         self._invariants.weigh(self._hosts.values(), now_s)
         self._record.adopted(now_s, host.member, adopt)

@@ -86,7 +86,7 @@ class Faulty(Protocol):
         ...
 
     def call(self, action: Callable[[], None], *, at_s: float) -> None:
-        """Do anything at a virtual time, if the run lasts that long."""
+        """Do anything at a virtual time, which may do so again, for as long as the run lasts."""
         ...
 
 

@@ -74,7 +74,8 @@ class Invariants:
     def stored(self, host: Host) -> None:
         """What a member has on its disk keeps its mass while it is down."""
         if host.scale is not None:
-            self._masses[host.member] = host.scale.mass()
+            held, sent, got = host.scale.mass()
+            self._masses[host.member] = held, dict(sent), dict(got)
 
     def begun(self, hosts: Iterable[Host]) -> None:
         """All members that are there from the beginning have begun: weigh them."""
