@@ -151,7 +151,9 @@ def faults_from(found: object, *, nodes: int) -> Faults:
             lines = [value] if isinstance(value, Mapping) else value
             if not isinstance(lines, Sequence) or isinstance(lines, str):
                 raise ConfigError(f"{key} must be a list of tables, not {value!r}", where=f"faults.{key}")
-            faults += [_fault(key, line, f"faults.{key}[{i}]", nodes) for i, line in enumerate(lines)]
+            faults += [
+                _fault(key, line, where=f"faults.{key}[{i}]", nodes=nodes) for i, line in enumerate(lines)
+            ]
     churn = found.get("churn")
     if churn is not None and not isinstance(churn, Mapping):
         raise ConfigError(f"churn must be a table, not {churn!r}", where="faults.churn")
@@ -203,7 +205,7 @@ def _come_and_go(simulator: Faulty, member: str, times: ChurnTimes, *, verb: str
     simulator.call(go, at_s=down_s)
 
 
-def _fault(verb: str, line: object, where: str, nodes: int) -> Fault:
+def _fault(verb: str, line: object, *, where: str, nodes: int) -> Fault:
     if not isinstance(line, Mapping):
         raise ConfigError(f"{line!r} is no table", where=where)
     needed, optional = VERBS[verb]
@@ -218,10 +220,10 @@ def _fault(verb: str, line: object, where: str, nodes: int) -> Fault:
     end_s = TIME.demand(line[ends[0]], f"{where}.{ends[0]}") if ends else None
     if end_s is not None and end_s <= at_s:
         raise ConfigError(f"{ends[0]} = {end_s} is not after at_s = {at_s}", where=f"{where}.{ends[0]}")
-    return Fault(verb, at_s, _groups(verb, line, where, nodes), end_s)
+    return Fault(verb, at_s, _groups(verb, line, where=where, nodes=nodes), end_s)
 
 
-def _groups(verb: str, line: Mapping[str, object], where: str, nodes: int) -> tuple[tuple[int, ...], ...]:
+def _groups(verb: str, line: Mapping[str, object], *, where: str, nodes: int) -> tuple[tuple[int, ...], ...]:
     if verb == "heal":
         return ()
     if verb == "partition":

@@ -49,15 +49,15 @@ def simulate(
     compute: object = 1.0,
 ) -> EventSimulator:
     make = cast(Callable[[Setup], ExchangeProtocol], registry.resolve("protocol", protocol))
-    return run(make, graph, faults, network, seed=seed, rounds=rounds, gossip=gossip, compute=compute)
+    return run(make, graph, faults, network=network, seed=seed, rounds=rounds, gossip=gossip, compute=compute)
 
 
 def run(
     make: Callable[[Setup], ExchangeProtocol],
     graph: nx.Graph,
     faults: Mapping[str, object],
-    network: Mapping[str, object],
     *,
+    network: Mapping[str, object],
     seed: int,
     rounds: int,
     gossip: bool = False,
@@ -163,7 +163,7 @@ def test_two_thousand_nodes_finish_with_a_fifth_lost_and_churn() -> None:
         partial(GossipAveraging, round_timeout_s=3.0),
         topologies.partial_mesh(2000, degree=4, seed=1),
         {"churn": {"up_s": 100.0, "down_s": 10.0, "share": 0.5}},
-        {"latency_s": 0.05, "jitter_s": 0.05, "loss": 0.2},
+        network={"latency_s": 0.05, "jitter_s": 0.05, "loss": 0.2},
         seed=1,
         rounds=20,
     )
@@ -182,7 +182,7 @@ def test_twenty_nodes_run_for_twenty_four_hours_with_faults() -> None:
             "churn": {"up_s": 7200.0, "down_s": 600.0},
             "partition": [{"groups": [list(range(10))], "at_s": at, "heal_s": at + 300} for at in hours],
         },
-        {"latency_s": 0.05, "jitter_s": 0.05, "loss": 0.02, "duplicate": 0.02, "reorder": 0.02},
+        network={"latency_s": 0.05, "jitter_s": 0.05, "loss": 0.02, "duplicate": 0.02, "reorder": 0.02},
         seed=1,
         rounds=2880,
         compute=29.5,
