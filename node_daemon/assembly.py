@@ -96,7 +96,7 @@ def make_node(
     plan: Plan,
     me: Me,
     *,
-    learner: Learner,
+    work: Work,
     membership: Membership,
     checkpoint: Checkpoint | None,
 ) -> Node:
@@ -106,10 +106,12 @@ def make_node(
     setup = Setup(
         me=me.id,
         number=me.number,
-        model=learner.initial(),
+        model=work.learner.initial(),
         seed=settings.network.seed,
         rounds=plan.rounds,
         aggregate=partial(aggregate, rule),
+        samples=work.train_rows,
+        start=me.incarnation,
     )
     node = Node(
         me.id,

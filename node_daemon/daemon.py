@@ -139,9 +139,7 @@ class Daemon:
         incarnation = checkpoint.next_incarnation(self._paths.state)
         me = assembly.Me(identity.id, settings.node.name, number, incarnation)
         membership = assembly.make_membership(me)
-        node = assembly.make_node(
-            settings, plan, me, learner=work.learner, membership=membership, checkpoint=stored
-        )
+        node = assembly.make_node(settings, plan, me, work=work, membership=membership, checkpoint=stored)
         network = network_id(settings.network.name)
         self._peer = Peer(
             node,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from node_daemon.sections import Settings
 from p2pfl import registry
 from p2pfl.data.dataset import Dataset, Samples
+from p2pfl.data.feature_noise import held_samples
 from p2pfl.errors import ConfigError
 
 MAX_FILE_BYTES = 1 << 32
@@ -40,7 +41,7 @@ def training_rows(settings: Settings, dataset: Dataset) -> Samples:
         raise ConfigError(
             f"there is no part {data.part}: {data.partition} gives {len(rows)}", where="data.part"
         )
-    return dataset.train.take(rows[data.part])
+    return held_samples(partition, dataset.train, rows, part=data.part, seed=seed, options=data.options)
 
 
 def words(settings: Settings) -> str:

@@ -65,16 +65,24 @@ def plan_of(settings: Settings) -> Plan:
 
 
 def _by_content(options: Mapping[str, object]) -> Mapping[str, object]:
+    """The options with what the files hold in place of where they lie; of a folder only that there is one."""
     path = options.get("path")
-    if not isinstance(path, str):
+    paths = [one for one in (path if isinstance(path, list) else [path]) if isinstance(one, str)]
+    if not paths:
         return options
+    others = {name: value for name, value in options.items() if name != "path"}
+    return {**others, "sha256": " ".join(_content(Path(one).expanduser()) for one in paths)}
+
+
+def _content(path: Path) -> str:
+    """A folder holds more than is used of it, which only its reader knows."""
+    if path.is_dir():
+        return "folder"
     try:
-        with Path(path).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}", fix="correct the path") from error
-    others = {name: value for name, value in options.items() if name != "path"}
-    return {**others, "sha256": digest[:16]}
 
 
 def _with(name: str, options: Mapping[str, object]) -> str:

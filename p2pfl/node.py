@@ -102,6 +102,11 @@ class Node:
         return self._view
 
     @property
+    def protocol(self) -> ExchangeProtocol:
+        """The protocol that lives on it, for looking at."""
+        return self._protocol
+
+    @property
     def is_running(self) -> bool:
         """Has the protocol been started?"""
         return self._barrier.is_open

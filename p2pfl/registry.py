@@ -16,6 +16,7 @@ TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "protocol": {
             "cyclic_pass": "p2pfl.protocols.cyclic_pass:CyclicPass",
             "gossip_averaging": "p2pfl.protocols.gossip_averaging:GossipAveraging",
+            "push_sum": "p2pfl.protocols.push_sum:PushSum",
             "random_walk": "p2pfl.protocols.random_walk:RandomWalk",
         },
         "aggregation": {
@@ -30,16 +31,27 @@ TABLES: Mapping[str, Mapping[str, str]] = MappingProxyType(
             "static": "p2pfl.discovery.static:StaticDiscovery",
         },
         "task": {
+            "characters": "p2pfl.learning.tasks:characters",
+            "cifar10": "p2pfl.learning.tasks:cifar10",
             "digits": "p2pfl.learning.tasks:digits",
             "digits_softmax": "p2pfl.learning.numpy_learner:digits_softmax",
+            "idx": "p2pfl.learning.tasks:idx",
+            "tabular": "p2pfl.learning.tasks:tabular",
         },
         "dataset": {
+            "characters": "p2pfl.data.characters:characters",
+            "cifar10": "p2pfl.data.cifar10:cifar10",
             "digits": "p2pfl.data.digits:digits",
+            "idx": "p2pfl.data.idx:idx",
+            "tabular": "p2pfl.data.tabular:tabular",
         },
         "partition": {
             "by_column": "p2pfl.data.partition:by_column",
+            "clustered_stream": "p2pfl.data.clustered_stream:clustered_stream",
             "dirichlet": "p2pfl.data.partition:dirichlet",
+            "feature_noise": "p2pfl.data.feature_noise:feature_noise",
             "iid": "p2pfl.data.partition:iid",
+            "labels": "p2pfl.data.partition:labels",
             "quantity": "p2pfl.data.partition:quantity",
             "shards": "p2pfl.data.partition:shards",
         },
@@ -59,6 +71,7 @@ EXPORTS: Mapping[str, str] = MappingProxyType(
         "Message": "p2pfl.events:Message",
         "Model": "p2pfl.model:Model",
         "P2PError": "p2pfl.errors:P2PError",
+        "PushSum": "p2pfl.protocols.push_sum:PushSum",
         "RandomWalk": "p2pfl.protocols.random_walk:RandomWalk",
         "RemoteError": "p2pfl.errors:RemoteError",
         "Samples": "p2pfl.data.dataset:Samples",

@@ -10,6 +10,7 @@ All three face the same test samples, which nobody trains on, from the same init
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from p2pfl import registry
 from p2pfl.data.dataset import Samples
+from p2pfl.data.feature_noise import held_samples
 from p2pfl.learning.baselines import train_alone
 from p2pfl.learning.learner import Learner, LearnerSetup, LearningTask
 
@@ -49,7 +51,9 @@ def baselines(
     data = made.dataset()
     options = dict(partition)
     split = cast(Partition, registry.resolve("partition", str(options.pop("name"))))
-    parts = [data.train.take(rows) for rows in split(data.train, nodes, seed, **options)]
+    rows = split(data.train, nodes, seed, **options)
+    held = partial(held_samples, split, data.train, rows, seed=seed, options=options)
+    parts = [held(part=number) for number in range(len(rows))]
 
     def learner(train: Samples, number: int, updates: int) -> Learner:
         return made.learner(train, data.test, LearnerSetup(seed=seed, number=number, rounds=updates))

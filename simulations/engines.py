@@ -1,6 +1,9 @@
 """The three engines of an experiment: virtual time, arrays, real daemons.  All give a ``Result``."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 
@@ -8,19 +11,35 @@ from p2pfl.errors import ConfigError, unknown_name
 from p2pfl.events import Adopt
 from p2pfl.learning.learner import TrainingState
 from p2pfl.model import Model
+from simulations.compute import Compute
 from simulations.course import Course, stacked
 from simulations.event_simulator import EventSimulator
+from simulations.faults import Faults
+from simulations.gossip import make_gossip_swarm
 from simulations.homes import Deployment
 from simulations.network import Network
 from simulations.processes import Processes
 from simulations.result import Evaluated, Result
 from simulations.setting import Setting
-from simulations.swarm import make_swarm
+from simulations.swarm import Swarm, make_swarm
 from simulations.token_paths import PATHS, token_messages
 from simulations.training import by_learners
-from simulations.vectorised import Rows, gossip_averaging, walk
+from simulations.vectorised import Rows, TrainAll, Weights, gossip_averaging, walk
+from simulations.vectorised_push_sum import push_shares, push_sum
 
 PROCESSES_TIMEOUT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What a recursion on arrays would have sent: messages, and their size in models."""
+
+    messages: int
+    models: int
+
+
+# (setting, X, training) -> (the models in the end, what was sent)
+Mix: TypeAlias = Callable[[Setting, Rows, TrainAll], tuple[Rows, Traffic]]
 
 
 def run_event(setting: Setting, evaluate_every: int) -> Result:
@@ -32,22 +51,17 @@ def run_event(setting: Setting, evaluate_every: int) -> Result:
     def watch(member: str, adopt: Adopt, now_s: float) -> None:
         course.adopted(numbers[member], adopt.round, model=adopt.model, time_s=now_s)
 
-    swarm = make_swarm(
-        members,
-        setting.schedule,
-        setting.make_protocol,
-        models=dict.fromkeys(members, setting.initial),
-        rounds=setting.rounds,
-        aggregate=setting.setup(0).aggregate,
-        seed=setting.seed,
-    )
+    down = frozenset(members[node] for node in setting.faults.down)
     simulator = EventSimulator(
-        swarm,
+        _swarm(setting, down),
         train=by_learners(dict(zip(members, setting.learners, strict=True))),
         network=setting.network,
         seed=setting.seed,
+        compute_s=setting.compute,
+        down=down,
         watch=watch,
     )
+    setting.faults.schedule(simulator, seed=setting.seed)
     simulator.run()
     models = [simulator.models.get(member, setting.initial) for member in members]
     final = course.final(models, [simulator.rounds.get(member, 0) for member in members])
@@ -64,26 +78,39 @@ def run_event(setting: Setting, evaluate_every: int) -> Result:
     )
 
 
+def _swarm(setting: Setting, down: frozenset[str]) -> Swarm:
+    make = make_swarm
+    if setting.membership is not None:
+        make = partial(make_gossip_swarm, gossip=replace(setting.membership, late=down))
+    return make(
+        setting.members,
+        setting.schedule,
+        setting.make_counted,
+        models=dict.fromkeys(setting.members, setting.initial),
+        rounds=setting.rounds,
+        aggregate=setting.setup(0).aggregate,
+        seed=setting.seed,
+    )
+
+
 def run_vectorised(setting: Setting, evaluate_every: int) -> Result:
     """The mathematics: no messages, hence perfect links only."""
-    if setting.network != Network():
-        raise ConfigError(
-            "the vectorised engine has no network", where="network", fix='engine = "event", or no network'
-        )
+    _check_undisturbed(setting, "the vectorised engine has no virtual time")
     name = setting.protocol.name
     if name == "gossip_averaging":
-        return _averaged(setting, evaluate_every)
+        return _averaged(setting, evaluate_every, _gossip)
+    if name == "push_sum":
+        return _averaged(setting, evaluate_every, _push)
     if name in PATHS:
         return _walked(setting, evaluate_every)
     raise unknown_name(
-        "protocol of the vectorised engine:", name, ["gossip_averaging", *PATHS], where="protocol"
+        "protocol of the vectorised engine:", name, ["gossip_averaging", "push_sum", *PATHS], where="protocol"
     )
 
 
 def run_processes(setting: Setting, evaluate_every: int) -> Result:  # noqa: ARG001
     """Real daemons on this machine, which evaluate every round; perfect networks are the machine's own."""
-    if setting.network != Network():
-        raise ConfigError("real daemons have a real network", where="network", fix='engine = "event"')
+    _check_undisturbed(setting, "real daemons live in real time")
     if setting.task is None:
         raise ConfigError("daemons need a task by name", where="task", fix='task = "my_lab.flowers:task"')
     deployment = Deployment(
@@ -114,7 +141,39 @@ def run_processes(setting: Setting, evaluate_every: int) -> Result:  # noqa: ARG
     )
 
 
-def _averaged(setting: Setting, evaluate_every: int) -> Result:
+def _check_undisturbed(setting: Setting, why: str) -> None:
+    """Refuse what only virtual time can do, naming its key."""
+    for key, is_asked_for in (
+        ("network", setting.network != Network()),
+        ("faults", setting.faults != Faults()),
+        ("membership", setting.membership is not None),
+        ("compute", setting.compute != Compute()),
+    ):
+        if is_asked_for:
+            raise ConfigError(f"{why}: no {key}", where=key, fix=f'engine = "event", or no {key}')
+
+
+def _gossip(setting: Setting, X: Rows, train: TrainAll) -> tuple[Rows, Traffic]:
+    edges = sum(_edges(setting, done) for done in range(setting.rounds))
+    return gossip_averaging(X, setting.schedule.weights, setting.rounds, train=train), Traffic(edges, edges)
+
+
+def _push(setting: Setting, X: Rows, train: TrainAll) -> tuple[Rows, Traffic]:
+    """Twice the bytes: totals are float64.  Words are not counted."""
+    options = dict(setting.protocol.options)
+    mixing = int(str(options.get("mixing_rounds", 2)))
+    rows = np.array(setting.samples, np.float64) if options.get("weighting") == "samples" else None
+    pushes = mixing * sum(_edges(setting, done) for done in range(setting.rounds))
+
+    def shares(round: int) -> Weights:
+        found: Weights = push_shares(setting.schedule.weights(round))
+        return found
+
+    z = push_sum(X, shares, setting.rounds, train=train, mixing_rounds=mixing, weights=rows)
+    return z, Traffic(pushes, 2 * pushes)
+
+
+def _averaged(setting: Setting, evaluate_every: int, mix: Mix) -> Result:
     course = Course(setting.learners, evaluate_every)
     states: list[TrainingState] = [{} for _ in setting.learners]
 
@@ -132,11 +191,10 @@ def _averaged(setting: Setting, evaluate_every: int) -> Result:
             course.adopted(i, round, model=Model(row.astype(np.float32, copy=False), round), time_s=None)
 
     start = stacked([setting.initial] * setting.nodes)
-    mixed = gossip_averaging(start, setting.schedule.weights, setting.rounds, train=train)
+    mixed, traffic = mix(setting, start, train)
     adopted(mixed, setting.rounds)
     models = [Model(row.astype(np.float32, copy=False), setting.rounds) for row in mixed]
-    messages = sum(_edges(setting, done) for done in range(setting.rounds))
-    return _result(setting, course, models, messages=messages, with_model=messages)
+    return _result(setting, course, models, messages=traffic.messages, with_model=traffic.models)
 
 
 def _walked(setting: Setting, evaluate_every: int) -> Result:

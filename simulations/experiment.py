@@ -10,7 +10,10 @@ import networkx as nx
 import topologies
 from p2pfl.errors import ConfigError, unknown_name
 from p2pfl.learning.learner import LearningTask
+from simulations.compute import Compute, compute_from
 from simulations.engines import run_event, run_processes, run_vectorised
+from simulations.faults import Faults, faults_from
+from simulations.gossip import Gossip, membership_from
 from simulations.network import Network
 from simulations.result import Result
 from simulations.setting import (
@@ -41,7 +44,9 @@ class Experiment:
     options (``{"name": "partial_mesh", "nodes": 20, "degree": 4}``); ``protocol``, ``task`` and
     ``partition`` are names or tables likewise, with import paths ``module:attribute`` for own ones.
     ``rounds`` (of a token: hops) defaults to the protocol's.  ``engine`` is ``event`` (virtual time, links
-    as in ``network``), ``vectorised`` (the mathematics) or ``processes`` (real daemons).
+    as in ``network``), ``vectorised`` (the mathematics) or ``processes`` (real daemons).  In virtual time
+    ``compute`` says how long trainings take, ``faults`` what is done to nodes and when, and ``membership``
+    whether they know of each other (``fixed``) or by heartbeats and rumours (``gossip``).
     """
 
     topology: nx.Graph | topologies.Schedule | str | Options = "ring"
@@ -52,6 +57,9 @@ class Experiment:
     seed: int = 0
     engine: str = "event"
     network: Network | Options | None = None
+    compute: float | Options | Callable[[int, int], float] | Compute = 1.0
+    faults: Options | Faults | None = None
+    membership: str | Options | Gossip = "fixed"
     nodes: int | None = None
     evaluate_every: int = 1
 
@@ -68,6 +76,9 @@ class Experiment:
         network = network_of(self.network)
         schedule = schedule_of(self.topology, nodes=self.nodes, seed=self.seed)
         nodes = len(schedule.graph(0))
+        compute = compute_from(self.compute, nodes=nodes)
+        faults = faults_from(self.faults or {}, nodes=nodes)
+        membership = membership_from(self.membership)
         protocol = choice("protocol", self.protocol)
         make_protocol = protocol_of(protocol)
         rounds = protocol_class(protocol).default_rounds(nodes) if self.rounds is None else self.rounds
@@ -76,7 +87,7 @@ class Experiment:
         task = self.task if named is None else task_of(named)
         assert not isinstance(task, str | Mapping)
         partition = choice("partition", self.partition)
-        learners = learners_of(task, partition, nodes, rounds=rounds, seed=self.seed)
+        learners, samples = learners_of(task, partition, nodes, rounds=rounds, seed=self.seed)
         setting = Setting(
             schedule,
             protocol,
@@ -88,6 +99,10 @@ class Experiment:
             network,
             rounds,
             self.seed,
+            compute,
+            faults,
+            membership,
+            samples,
         )
         make_protocol(setting.setup(0))  # refuses wrong values of its options
         return setting

@@ -26,28 +26,52 @@ class Parcel:
 class SimulatedLink:
     """One direction between two members, across crashes and restarts of both."""
 
-    __slots__ = ("_fates", "_keeps_order", "_last_s", "bytes_sent", "is_busy", "lost", "outbox", "sent", "to")
+    __slots__ = (
+        "_fates",
+        "_keeps_order",
+        "_last_s",
+        "arrived",
+        "bytes_sent",
+        "has_bandwidth_limit",
+        "heartbeats",
+        "is_busy",
+        "latency_s",
+        "launched",
+        "lost",
+        "outbox",
+        "sent",
+        "to",
+    )
 
     def __init__(self, to: str, network: Network, fates: LinkFates) -> None:
         self.to = to
-        self.sent = 0
+        self.sent = 0  # messages, heartbeats included
+        self.heartbeats = 0
         self.bytes_sent = 0
         self.lost = 0
+        self.launched = 0  # copies of messages that are to arrive, and
+        self.arrived = 0  # those that have
         self.is_busy = False  # with a limited bandwidth: a parcel is being put on the line
         self.outbox: deque[Parcel] = deque(maxlen=MAX_OUTBOX)
+        self.latency_s = fates.quality.latency_s
+        self.has_bandwidth_limit = fates.quality.has_bandwidth_limit
         self._fates = fates
         self._keeps_order = network.keeps_order
         self._last_s = -inf
 
     def arrivals_s(self, now_s: float, size_bytes: int) -> tuple[float, ...]:
         """Count a parcel that leaves now; when its copies arrive."""
-        delays = self._fates.delays_s(self.sent)
-        self.sent += 1
+        number = self.sent
+        delays = self._fates.delays_s(number)
+        self.sent = number + 1
         self.bytes_sent += size_bytes
-        if len(delays) == 1:
-            return (self.in_order_s(now_s + delays[0]),)
         if not delays:
             self.lost += 1
+            return ()
+        if self._fates.quality.reorder and self._fates.is_stray(number):
+            return tuple([now_s + delay_s for delay_s in delays])  # nothing waits for it
+        if len(delays) == 1:
+            return (self.in_order_s(now_s + delays[0]),)
         return tuple([self.in_order_s(now_s + delay_s) for delay_s in delays])
 
     def in_order_s(self, arrival_s: float) -> float:
@@ -58,9 +82,9 @@ class SimulatedLink:
             self._last_s = arrival_s
         return self._last_s
 
-    def seconds_on_line(self, parcel: Parcel, bandwidth_bps: float) -> float:
+    def seconds_on_line(self, parcel: Parcel) -> float:
         """How long a parcel occupies the link."""
-        return (parcel.size_bytes + HEADER_BYTES) * 8 / bandwidth_bps
+        return (parcel.size_bytes + HEADER_BYTES) * 8 / self._fates.quality.bandwidth_bps
 
     def wait(self, parcel: Parcel) -> None:
         """Put a parcel into the outbox; those that it replaces go."""
@@ -75,13 +99,13 @@ class SimulatedLink:
 class LinkTable:
     """All directed links between members, made when they are first used."""
 
-    __slots__ = ("_links", "_neighbours", "_numbers", "_seed", "network")
+    __slots__ = ("_links", "_neighbours", "_seed", "network", "numbers")
 
     def __init__(self, neighbours: Mapping[str, tuple[str, ...]], network: Network, seed: int) -> None:
         self.network = network
+        self.numbers = {member: number for number, member in enumerate(neighbours)}
         self._seed = seed
         self._neighbours = neighbours
-        self._numbers = {member: number for number, member in enumerate(neighbours)}
         self._links: dict[str, dict[str, SimulatedLink]] = {member: {} for member in neighbours}
 
     def of(self, member: str) -> tuple[str, ...]:
@@ -93,7 +117,7 @@ class LinkTable:
         link = self._links[sender].get(to)
         if link is None:
             fates = LinkFates(
-                self.network, self._seed, sender=self._numbers[sender], receiver=self._numbers[to]
+                self.network, self._seed, sender=self.numbers[sender], receiver=self.numbers[to]
             )
             link = self._links[sender][to] = SimulatedLink(to, self.network, fates)
         return link

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, cast
 
@@ -15,10 +15,14 @@ from p2pfl import registry
 from p2pfl.aggregation.blocks import aggregate
 from p2pfl.aggregation.mean import mean
 from p2pfl.data.dataset import Samples
+from p2pfl.data.feature_noise import held_samples
 from p2pfl.errors import ConfigError
 from p2pfl.learning.learner import Learner, LearnerSetup, LearningTask
 from p2pfl.model import Model
 from p2pfl.protocols.protocol import ExchangeProtocol, Setup
+from simulations.compute import Compute
+from simulations.faults import Faults
+from simulations.gossip import Gossip
 from simulations.network import Network, network_from
 from simulations.swarm import member_ids
 
@@ -55,6 +59,10 @@ class Setting:
     network: Network
     rounds: int
     seed: int
+    compute: Compute
+    faults: Faults
+    membership: Gossip | None  # None: a roster that never changes
+    samples: tuple[int, ...]  # rows that each node trains on
 
     @property
     def nodes(self) -> int:
@@ -69,7 +77,12 @@ class Setting:
     def setup(self, number: int) -> Setup:
         """What the protocol of a node is constructed with."""
         combine = partial(aggregate, mean)
-        return Setup(self.members[number], number, self.initial, self.seed, self.rounds, combine)
+        setup = Setup(self.members[number], number, self.initial, self.seed, self.rounds, combine)
+        return replace(setup, samples=self.samples[number])
+
+    def make_counted(self, setup: Setup) -> ExchangeProtocol:
+        """The protocol of a node that knows how many rows it trains on."""
+        return self.make_protocol(replace(setup, samples=self.samples[setup.number]))
 
 
 @contextmanager
@@ -161,8 +174,8 @@ def task_of(found: Choice) -> LearningTask:
 
 def learners_of(
     task: LearningTask, partition: Choice, nodes: int, *, rounds: int, seed: int
-) -> tuple[Learner, ...]:
-    """One learner per node on its part of the training rows, all with the whole test set."""
+) -> tuple[tuple[Learner, ...], tuple[int, ...]]:
+    """A learner per node on its part of the training rows, and their numbers; all have the whole test set."""
     with about("task"):
         data = task.dataset()
     with about("partition"):
@@ -174,7 +187,9 @@ def learners_of(
         return task.learner(train, data.test, LearnerSetup(seed=seed, number=number, rounds=rounds))
 
     with about("task"):
-        return tuple(learner(number, data.train.take(rows)) for number, rows in enumerate(parts))
+        held = partial(held_samples, split, data.train, parts, seed=seed, options=partition.options)
+        learners = tuple(learner(number, held(part=number)) for number in range(len(parts)))
+    return learners, tuple(len(rows) for rows in parts)
 
 
 def network_of(found: Network | Options | None) -> Network:

@@ -1,5 +1,6 @@
 """The nodes of a simulation: who they are, who has a link with whom, and how a fresh one is made."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,12 +17,15 @@ class Swarm:
     """What the event simulator brings to life.
 
     ``links`` names, for each member, those it has a link with (both ways).  ``make_node(member, linked)``
-    gives a node that has not begun, with links up to ``linked``.
+    gives a node that has not begun, with links up to ``linked``.  Where nodes exchange heartbeats they hear
+    of every link after their start, and of the incarnation of whoever is at its other end.
     """
 
     members: tuple[str, ...]
     links: Mapping[str, tuple[str, ...]]
     make_node: Callable[[str, frozenset[str]], Node]
+    has_heartbeats: bool = False
+    incarnation_of: Callable[[str], int] = lambda _: 0
 
 
 def member_ids(nodes: int) -> tuple[str, ...]:
@@ -65,9 +69,11 @@ def make_swarm(
     wiring = GraphWiring(members, schedule)
     numbers = {member: number for number, member in enumerate(members)}
     roster = {member: member for member in sorted(members)}
+    starts: Counter[str] = Counter()
 
     def make_node(member: str, linked: frozenset[str]) -> Node:
-        setup = Setup(member, numbers[member], models[member], seed, rounds, aggregate)
+        starts[member] += 1
+        setup = Setup(member, numbers[member], models[member], seed, rounds, aggregate, start=starts[member])
         membership = FixedMembership(roster, linked)
         return Node(
             member,

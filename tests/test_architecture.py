@@ -24,6 +24,7 @@ PINNED_EXPORTS = {
     "Message",
     "Model",
     "P2PError",
+    "PushSum",
     "RandomWalk",
     "RemoteError",
     "Samples",

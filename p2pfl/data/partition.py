@@ -80,6 +80,36 @@ def shards(samples: Samples, parts: int, seed: int, *, per_party: int = 2) -> li
     return [np.sort(np.concatenate([pieces[piece] for piece in mine])) for mine in dealt]
 
 
+def labels(samples: Samples, parts: int, seed: int, *, per_party: int = 2) -> list[Rows]:
+    """Part i has class ``i mod C`` and ``per_party - 1`` random others; holders share a class evenly.
+
+    A class that nobody drew takes the place of one that several hold.  As in NIID-Bench ("#label = k").
+    """
+    _require_count("per_party", per_party)
+    _require_rows(samples, parts, 1)
+    _, class_of = np.unique(samples.labels, return_inverse=True)
+    sizes = np.bincount(class_of)
+    if not len(sizes) <= per_party * parts or per_party > len(sizes):
+        raise ConfigError(
+            f"{parts} parts of {per_party} classes each cannot hold {len(sizes)} classes",
+            where="data.per_party",
+            fix=f"per_party from {-(-len(sizes) // parts)} to {len(sizes)}",
+        )
+    random = _random(seed)
+    holds = _draw_holders(random, parts, len(sizes), per_party=per_party)
+    counts = np.zeros((parts, len(sizes)), dtype=np.int64)
+    for label, size in enumerate(sizes):
+        holders = random.permutation(np.flatnonzero(holds[:, label]))
+        counts[holders, label] = [len(rows) for rows in np.array_split(np.arange(size), len(holders))]
+    if (empty := np.flatnonzero(counts.sum(axis=1) == 0)).size:
+        raise ConfigError(
+            f"part {empty[0]} would be empty: its classes have fewer rows than holders",
+            where="data.parts",
+            fix="fewer parts, or a larger per_party",
+        )
+    return _deal(random, class_of, counts)
+
+
 def by_column(samples: Samples, parts: int, seed: int) -> list[Rows]:
     """The natural split: one part per owner (writer, hospital, device), in the order of their names."""
     del seed  # nothing is drawn
@@ -130,6 +160,23 @@ def _draw_class_counts(
         # A tiny alpha can put the whole class where there is no room: then those with room share it.
         counts[:, label] = _cut(int(size), open_shares / total if total > 0 else has_room / has_room.sum())
     return counts
+
+
+def _draw_holders(
+    random: np.random.Generator, parts: int, classes: int, *, per_party: int
+) -> NDArray[np.bool_]:
+    """Which part holds which class, [K, C]: ``per_party`` in each row, no column without a holder."""
+    holds = np.zeros((parts, classes), dtype=np.bool_)
+    for part in range(parts):
+        own = part % classes
+        others = random.choice(np.delete(np.arange(classes), own), per_party - 1, replace=False)
+        holds[part, [own, *others]] = True
+    for orphan in np.flatnonzero(~holds.any(axis=0)):
+        spare = holds & (holds.sum(axis=0) > 1)
+        spare[np.arange(parts), np.arange(parts) % classes] = False
+        part, label = random.permutation(np.argwhere(spare))[0]
+        holds[part, [label, orphan]] = False, True
+    return holds
 
 
 def _cut(size: int, shares: NDArray[np.float64]) -> NDArray[np.int64]:

@@ -18,7 +18,9 @@ Aggregate: TypeAlias = Callable[[Sequence[NDArray[np.float32]], Sequence[float]]
 class Setup:
     """What every protocol is constructed with, beside its own keyword options.
 
-    ``number`` addresses the node's random draws; ``rounds`` = 0 runs for ever.
+    ``number`` addresses the node's random draws; ``rounds`` = 0 runs for ever.  ``samples`` counts the rows
+    that the node trains on; ``start`` is greater than in every earlier start of the node, also of one whose
+    snapshot is lost.
     """
 
     me: str
@@ -27,6 +29,8 @@ class Setup:
     seed: int
     rounds: int
     aggregate: Aggregate
+    samples: int = 1
+    start: int = 0
 
 
 class ExchangeProtocol(Protocol):

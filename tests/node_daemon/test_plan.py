@@ -58,3 +58,18 @@ def test_of_a_graph_in_a_file_the_content_counts_not_the_place(user: Path) -> No
     assert a.hash == b.hash != c.hash
     with pytest.raises(ConfigError, match="cannot read"):
         plan(topology__name="file", topology__path=str(user / "d.json"))
+
+
+def test_of_a_task_s_files_the_content_counts_and_of_a_folder_only_that_it_is_one(user: Path) -> None:
+    for name, text in (("a.csv", "1"), ("b.csv", "1"), ("c.csv", "2")):
+        (user / name).write_text(text)
+    for name in ("one", "two"):
+        (user / name).mkdir()
+
+    def of(*names: str) -> bytes:
+        path: object = [str(user / name) for name in names]
+        return plan(task__name="tabular", task__label="x", task__path=path).hash
+
+    assert of("a.csv", "c.csv") == of("b.csv", "c.csv") != of("a.csv", "b.csv")
+    one, two = (plan(task__name="idx", task__path=str(user / name)) for name in ("one", "two"))
+    assert one.hash == two.hash

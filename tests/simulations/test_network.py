@@ -68,3 +68,45 @@ def test_an_unknown_option_names_the_known_ones() -> None:
     with pytest.raises(ConfigError, match=r"unknown option of the network: 'latency'.*latency_s") as caught:
         network_from({"latency": 1})
     assert caught.value.fix == "did you mean latency_s?"
+
+
+@pytest.mark.parametrize(
+    ("shape", "mean"), [("exponential", 0.2), ("lognormal", 0.2 * 2.718281828**0.5), ("uniform", 0.1)]
+)
+def test_jitter_has_the_shape_that_was_asked_for(shape: str, mean: float) -> None:
+    link = fates(Network(latency_s=1.0, jitter_s=0.2, jitter_shape=shape))
+    delays = [link.delays_s(number)[0] for number in range(20_000)]
+    assert min(delays) >= 1.0
+    assert sum(delays) / len(delays) - 1.0 == pytest.approx(mean, rel=0.05)
+
+
+def test_reordered_messages_are_as_many_as_asked_for_and_later_than_others() -> None:
+    link = fates(Network(latency_s=1.0, reorder=0.25, reorder_delay_s=2.0))
+    delays = [link.delays_s(number)[0] for number in range(8_000)]
+    late = [delay_s for delay_s in delays if delay_s > 1.0]
+    assert len(late) / len(delays) == pytest.approx(0.25, abs=0.02)
+    assert max(late) < 3.0
+
+
+def test_what_a_link_is_like_is_drawn_per_directed_link_and_repeatable() -> None:
+    network = network_from({"latency_s": {"distribution": "uniform", "low": 0, "high": 1}, "loss": 0.1})
+    there, back = (network.quality(7, sender=s, receiver=9 - s) for s in (4, 5))
+    assert there == network.quality(7, sender=4, receiver=5)
+    assert there.latency_s != back.latency_s
+    assert there.loss == back.loss == 0.1
+    assert network.quality(8, sender=4, receiver=5) != there
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({"loss": {"default": 0.1, "0->1": 2}}, "network.loss.0->1"),
+        ({"jitter_shape": "normal"}, "network.jitter_shape"),
+        ({"break_s": -1}, "network.break_s"),
+        ({"reorder": 1.1}, "network.reorder"),
+    ],
+)
+def test_an_impossible_value_inside_a_table_names_its_key(options: dict[str, object], where: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        network_from(options)
+    assert caught.value.where == where

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from p2pfl.data.dataset import Samples
 from p2pfl.data.digits import digits
-from p2pfl.data.partition import by_column, dirichlet, fingerprint, histogram, iid, quantity, shards
+from p2pfl.data.partition import by_column, dirichlet, fingerprint, histogram, iid, labels, quantity, shards
 from p2pfl.errors import ConfigError
 
 
-def labelled(labels: list[int], owner: list[str] | None = None) -> Samples:
-    inputs = np.arange(len(labels), dtype=np.float32)[:, None]
+def labelled(classes: list[int], owner: list[str] | None = None) -> Samples:
+    inputs = np.arange(len(classes), dtype=np.float32)[:, None]
     owners = None if owner is None else np.array(owner)
-    return Samples(inputs, np.array(labels, dtype=np.int64), owners)
+    return Samples(inputs, np.array(classes, dtype=np.int64), owners)
 
 
 def test_iid_parts_differ_by_at_most_one_row_and_hold_every_class() -> None:
@@ -59,6 +59,37 @@ def test_shards_give_a_part_about_two_classes() -> None:
 
     assert classes.max() <= 4
     assert classes.mean() < 3.5
+
+
+@pytest.mark.parametrize(("parts", "per_party"), [(10, 2), (5, 2), (23, 3), (4, 10), (10, 1)])
+def test_labels_gives_each_part_so_many_classes_of_which_one_is_its_own(parts: int, per_party: int) -> None:
+    train = digits().train
+    for seed in range(5):
+        counts = histogram(train, labels(train, parts, seed, per_party=per_party), 10)
+
+        assert ((counts > 0).sum(axis=1) == per_party).all()
+        assert all(counts[part, part % 10] > 0 for part in range(parts))
+
+
+def test_holders_of_a_class_share_it_evenly() -> None:
+    train = digits().train
+    for counts in histogram(train, labels(train, 20, 1, per_party=3), 10).T:
+        held = counts[counts > 0]
+        assert held.max() - held.min() <= 1
+
+
+def test_labels_says_which_numbers_of_classes_are_possible() -> None:
+    for per_party in (1, 11):
+        with pytest.raises(
+            ConfigError, match=f"4 parts of {per_party} classes each cannot hold 10"
+        ) as caught:
+            labels(digits().train, 4, 0, per_party=per_party)
+        assert caught.value.fix == "per_party from 3 to 10"
+
+
+def test_labels_refuses_a_part_whose_classes_are_used_up() -> None:
+    with pytest.raises(ConfigError, match="would be empty: its classes have fewer rows than holders"):
+        labels(labelled([0] * 30 + [1]), 8, 0, per_party=1)
 
 
 def test_quantity_skews_sizes_but_not_labels() -> None:
