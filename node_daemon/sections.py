@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass as pydantic_dataclass
 from pydantic.fields import FieldInfo
 from pydantic_settings import NoDecode
 
+from p2pfl.registry import names
 from p2pfl.wire.limits import Limits
 
 DEFAULT_PORT = 7964
@@ -39,6 +40,11 @@ def _split_commas(value: object) -> object:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
+
+
+def _known(kind: str) -> str:
+    """The registered names of a kind, for the description of a setting."""
+    return ", ".join(names(kind))
 
 
 Whole: TypeAlias = Annotated[int, BeforeValidator(_no_truth_value)]
@@ -139,7 +145,7 @@ class TopologySection(ItemSection):
 class ProtocolSection(ItemSection):
     """How models are exchanged."""
 
-    name: str = Field("gossip_averaging", description="cyclic_pass, gossip_averaging or random_walk")
+    name: str = Field("gossip_averaging", description=_known("protocol"))
     rounds: Whole | None = Field(
         None,
         ge=0,
@@ -151,7 +157,7 @@ class ProtocolSection(ItemSection):
 class TaskSection(ItemSection):
     """What is learned."""
 
-    name: str = Field("digits", description="digits, digits_softmax, or my_module:task")
+    name: str = Field("digits", description=f"{_known('task')}, or my_module:task")
 
 
 class DataSection(Section):
@@ -162,7 +168,7 @@ class DataSection(Section):
     parts: Whole | None = Field(
         None, ge=1, le=100_000, description="into how many parts the data set is split"
     )
-    partition: str = Field("dirichlet", description="by_column, dirichlet, iid, quantity or shards")
+    partition: str = Field("dirichlet", description=_known("partition"))
     options: dict[str, OptionValue] = Field(
         default_factory=dict, description="options of the partition: {alpha = 0.5}"
     )

@@ -7,6 +7,7 @@ import pytest
 from node_daemon.choices import check_names
 from node_daemon.config import Config, load_config
 from node_daemon.edit import set_value, template
+from p2pfl import registry
 from p2pfl.errors import ConfigError
 from tests.node_daemon.conftest import write_private
 
@@ -73,3 +74,10 @@ def test_a_file_that_does_not_exist_yet_is_made(user: Path) -> None:
     change(user / "new/c.toml", "network.seed", "3")
 
     assert tomllib.loads((user / "new/c.toml").read_text()) == {"network": {"seed": 3}}
+
+
+def test_the_template_names_every_registered_item() -> None:
+    text = template({})
+
+    for kind in ("protocol", "task", "partition"):
+        assert ", ".join(registry.names(kind)) in text
