@@ -11,10 +11,11 @@ import topologies
 from p2pfl.errors import ConfigError, unknown_name
 from p2pfl.learning.learner import LearningTask
 from simulations.compute import Compute, compute_from
-from simulations.engines import run_event, run_processes, run_vectorised
+from simulations.event_engine import run_event
 from simulations.faults import Faults, faults_from
 from simulations.gossip import Gossip, membership_from
 from simulations.network import Network
+from simulations.process_engine import run_processes
 from simulations.result import Result
 from simulations.setting import (
     MAX_SEED,
@@ -28,6 +29,7 @@ from simulations.setting import (
     schedule_of,
     task_of,
 )
+from simulations.vectorised_engine import run_vectorised
 
 Engine: TypeAlias = Callable[[Setting, int], Result]
 

@@ -197,3 +197,15 @@ def network_of(found: Network | Options | None) -> Network:
     if isinstance(found, Network):
         return found
     return network_from(found or {})
+
+
+def check_undisturbed(setting: Setting, why: str) -> None:
+    """Refuse what only virtual time can do, naming its key."""
+    for key, is_asked_for in (
+        ("network", setting.network != Network()),
+        ("faults", setting.faults != Faults()),
+        ("membership", setting.membership is not None),
+        ("compute", setting.compute != Compute()),
+    ):
+        if is_asked_for:
+            raise ConfigError(f"{why}: no {key}", where=key, fix=f'engine = "event", or no {key}')

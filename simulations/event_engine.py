@@ -1,0 +1,64 @@
+"""The engine of virtual time: every node a ``p2pfl.node.Node``, as in the daemon."""
+
+from dataclasses import replace
+from functools import partial
+
+from p2pfl.events import Adopt
+from simulations.course import Course, stacked
+from simulations.event_simulator import EventSimulator
+from simulations.gossip import make_gossip_swarm
+from simulations.result import Result
+from simulations.setting import Setting
+from simulations.swarm import Swarm, make_swarm
+from simulations.training import by_learners
+
+
+def run_event(setting: Setting, evaluate_every: int) -> Result:
+    """Every node a ``p2pfl.node.Node``, in virtual time."""
+    members = setting.members
+    numbers = {member: number for number, member in enumerate(members)}
+    course = Course(setting.learners, evaluate_every)
+
+    def watch(member: str, adopt: Adopt, now_s: float) -> None:
+        course.adopted(numbers[member], adopt.round, model=adopt.model, time_s=now_s)
+
+    down = frozenset(members[node] for node in setting.faults.down)
+    simulator = EventSimulator(
+        _swarm(setting, down),
+        train=by_learners(dict(zip(members, setting.learners, strict=True))),
+        network=setting.network,
+        seed=setting.seed,
+        compute_s=setting.compute,
+        down=down,
+        watch=watch,
+    )
+    setting.faults.schedule(simulator, seed=setting.seed)
+    simulator.run()
+    models = [simulator.models.get(member, setting.initial) for member in members]
+    final = course.final(models, [simulator.rounds.get(member, 0) for member in members])
+    return Result(
+        engine="event",
+        seed=setting.seed,
+        rounds=setting.rounds,
+        accuracy=tuple(course.rows),
+        final=final,
+        models=stacked(models),
+        bytes_sent=sum(simulator.byte_counts.values()),
+        messages_sent=sum(simulator.message_counts.values()),
+        virtual_seconds=simulator.now_s,
+    )
+
+
+def _swarm(setting: Setting, down: frozenset[str]) -> Swarm:
+    make = make_swarm
+    if setting.membership is not None:
+        make = partial(make_gossip_swarm, gossip=replace(setting.membership, late=down))
+    return make(
+        setting.members,
+        setting.schedule,
+        setting.make_counted,
+        models=dict.fromkeys(setting.members, setting.initial),
+        rounds=setting.rounds,
+        aggregate=setting.setup(0).aggregate,
+        seed=setting.seed,
+    )
