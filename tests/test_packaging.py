@@ -17,7 +17,6 @@ from tests import architecture
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-OPTIONAL_ELSEWHERE = {"ray"}  # when one machine is not enough; not part of the tested set
 # Import names that differ from the name of their distribution.
 DISTRIBUTION = {"sklearn": "scikit-learn"}
 
@@ -34,7 +33,7 @@ def _declared() -> list[Requirement]:
 
 
 def _outside(name: str) -> bool:
-    return canonicalize_name(name) != "p2pnode" and name not in OPTIONAL_ELSEWHERE
+    return canonicalize_name(name) != "p2pnode"
 
 
 @pytest.fixture(scope="module")
