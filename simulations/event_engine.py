@@ -17,10 +17,11 @@ def run_event(setting: Setting, evaluate_every: int) -> Result:
     """Every node a ``p2pfl.node.Node``, in virtual time."""
     members = setting.members
     numbers = {member: number for number, member in enumerate(members)}
-    course = Course(setting.learners, evaluate_every)
+    course = Course(setting, evaluate_every)
 
     def watch(member: str, adopt: Adopt, now_s: float) -> None:
-        course.adopted(numbers[member], adopt.round, model=adopt.model, time_s=now_s)
+        sent = simulator.bytes_sent
+        course.adopted(numbers[member], adopt.round, model=adopt.model, time_s=now_s, bytes_sent=sent)
 
     down = frozenset(members[node] for node in setting.faults.down)
     simulator = EventSimulator(
@@ -43,9 +44,10 @@ def run_event(setting: Setting, evaluate_every: int) -> Result:
         accuracy=tuple(course.rows),
         final=final,
         models=stacked(models),
-        bytes_sent=sum(simulator.byte_counts.values()),
+        bytes_sent=simulator.bytes_sent,
         messages_sent=sum(simulator.message_counts.values()),
         virtual_seconds=simulator.now_s,
+        by_round=course.by_round,
     )
 
 

@@ -143,6 +143,11 @@ class EventSimulator:
         return {(sender, link.to): link.bytes_sent for sender, link in used}
 
     @property
+    def bytes_sent(self) -> int:
+        """The sum of ``byte_counts``, kept while the run goes on."""
+        return self._record.bytes_sent
+
+    @property
     def lost(self) -> int:
         """Messages that the network lost, heartbeats included."""
         return sum(link.lost for _, link in self._links.used())
@@ -164,9 +169,8 @@ class EventSimulator:
         """Go on until all members have finished and only timers are left, or until ``until_s``."""
         agenda = self._agenda
         with rare_garbage_collection():
-            while not (agenda.is_idle and self._is_over()):
-                if not agenda.step(until_s):
-                    break
+            while not (agenda.is_idle and self._is_over()) and agenda.step(until_s):
+                pass
         agenda.now_s = max(agenda.now_s, until_s) if until_s < inf else agenda.now_s
 
     # What can be done to members, now or at a given time.
@@ -243,9 +247,7 @@ class EventSimulator:
         present = frozenset(up)
         self._connections.begin(up)
         for member in up:
-            linked = (
-                frozenset() if self._swarm.has_heartbeats else present.intersection(self._links.of(member))
-            )
+            linked = present.intersection(() if self._swarm.has_heartbeats else self._links.of(member))
             self._hosts[member] = Host(member, self._swarm.make_node(member, linked), linked)
         self._running = len(up)
         for member in up:
@@ -310,8 +312,6 @@ class EventSimulator:
                 host.linked.add(peer)
             case LinkDown(peer):
                 host.linked.discard(peer)
-            case _:
-                pass
         self._handle(host, event)
 
     def _handle(self, host: Host, event: Event | Input) -> None:

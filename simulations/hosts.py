@@ -62,7 +62,17 @@ class Host:
 class Record:
     """What a run leaves behind; grows while it runs."""
 
-    __slots__ = ("finished", "models", "rounds", "stored", "trace", "trainings", "unsent", "watch")
+    __slots__ = (
+        "bytes_sent",
+        "finished",
+        "models",
+        "rounds",
+        "stored",
+        "trace",
+        "trainings",
+        "unsent",
+        "watch",
+    )
 
     def __init__(self, trace: Trace | None, watch: Watcher | None) -> None:
         self.models: dict[str, Model] = {}
@@ -70,6 +80,7 @@ class Record:
         self.finished: dict[str, str] = {}  # member -> reason
         self.stored: dict[str, tuple[Snapshot, TrainingState]] = {}
         self.trainings: Counter[str] = Counter()  # begun, per member
+        self.bytes_sent = 0  # of models and bodies
         self.unsent = 0  # messages to members without a link
         self.trace = trace
         self.watch = watch

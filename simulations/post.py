@@ -71,6 +71,7 @@ class Post:
     def _launch(self, host: Host, link: SimulatedLink, parcel: Parcel) -> None:
         agenda, content, receiver = self._agenda, parcel.content, self._hosts[link.to]
         arrivals_s = link.arrivals_s(agenda.now_s, parcel.size_bytes)
+        self._record.bytes_sent += parcel.size_bytes
         if not isinstance(content, Received):
             link.heartbeats += 1
             for arrival_s in arrivals_s:

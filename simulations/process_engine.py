@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from p2pfl.errors import ConfigError
 from simulations.homes import Deployment
 from simulations.processes import Processes
-from simulations.result import Evaluated, Result
+from simulations.result import Result
+from simulations.result_rows import Evaluated
 from simulations.setting import Setting, check_undisturbed
 
 PROCESSES_TIMEOUT_S = 3600.0
@@ -26,7 +27,11 @@ def run_processes(setting: Setting, evaluate_every: int) -> Result:  # noqa: ARG
     )
     with Processes(deployment) as processes:
         processes.start()
-        processes.wait_done(timeout_s=PROCESSES_TIMEOUT_S)
+        total = setting.nodes * setting.rounds
+        processes.wait_done(
+            timeout_s=PROCESSES_TIMEOUT_S,
+            on_poll=lambda daemons: setting.report(sum(daemon.round for daemon in daemons), total),
+        )
         sent = [_whole(processes.ask(i, "status")["bytes_sent"]) for i in range(setting.nodes)]
         processes.stop_all()
         models = processes.models()

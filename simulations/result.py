@@ -7,18 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulations.metrics import consensus_distance
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluated:
-    """One node's model after one round (of a token: hop), on the whole test set."""
-
-    node: int
-    round: int
-    time_s: float | None  # virtual seconds; None where time is real
-    accuracy: float
-    macro_f1: float
-    loss: float
+from simulations.result_rows import Evaluated, RoundFigures
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +28,7 @@ class Result:
     bytes_sent: int
     messages_sent: int
     virtual_seconds: float | None
+    by_round: tuple[RoundFigures, ...] = ()
 
     @property
     def final_accuracy(self) -> float:

@@ -30,6 +30,7 @@ SPARSE_FROM = 256  # nodes from which W is sparse
 MAX_SEED = 2**32 - 1
 
 Options: TypeAlias = Mapping[str, object]
+Progress: TypeAlias = Callable[[int, int], None]  # (done, of how many)
 Split: TypeAlias = Callable[..., Sequence[NDArray[np.int64]]]
 
 
@@ -63,6 +64,7 @@ class Setting:
     faults: Faults
     membership: Gossip | None  # None: a roster that never changes
     samples: tuple[int, ...]  # rows that each node trains on
+    progress: Progress | None = None  # told now and then how far the run is; may raise to stop it
 
     @property
     def nodes(self) -> int:
@@ -79,6 +81,11 @@ class Setting:
         combine = partial(aggregate, mean)
         setup = Setup(self.members[number], number, self.initial, self.seed, self.rounds, combine)
         return replace(setup, samples=self.samples[number])
+
+    def report(self, done: int, total: int) -> None:
+        """Say how far the run is."""
+        if self.progress is not None:
+            self.progress(done, total)
 
     def make_counted(self, setup: Setup) -> ExchangeProtocol:
         """The protocol of a node that knows how many rows it trains on."""

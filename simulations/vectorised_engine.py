@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TypeAlias
 
 import numpy as np
@@ -23,6 +24,7 @@ class Traffic:
 
     messages: int
     models: int
+    after: tuple[int, ...]  # round 1, 2, ...: models so far
 
 
 # (setting, X, training) -> (the models in the end, what was sent)
@@ -45,8 +47,9 @@ def run_vectorised(setting: Setting, evaluate_every: int) -> Result:
 
 
 def _gossip(setting: Setting, X: Rows, train: TrainAll) -> tuple[Rows, Traffic]:
-    edges = sum(_edges(setting, done) for done in range(setting.rounds))
-    return gossip_averaging(X, setting.schedule.weights, setting.rounds, train=train), Traffic(edges, edges)
+    mixed = gossip_averaging(X, setting.schedule.weights, setting.rounds, train=train)
+    after = _edges_after(setting)
+    return mixed, Traffic(after[-1], after[-1], after)
 
 
 def _push(setting: Setting, X: Rows, train: TrainAll) -> tuple[Rows, Traffic]:
@@ -54,18 +57,18 @@ def _push(setting: Setting, X: Rows, train: TrainAll) -> tuple[Rows, Traffic]:
     options = dict(setting.protocol.options)
     mixing = int(str(options.get("mixing_rounds", 2)))
     rows = np.array(setting.samples, np.float64) if options.get("weighting") == "samples" else None
-    pushes = mixing * sum(_edges(setting, done) for done in range(setting.rounds))
+    after = tuple(mixing * edges for edges in _edges_after(setting))
 
     def shares(round: int) -> Weights:
         found: Weights = push_shares(setting.schedule.weights(round))
         return found
 
     z = push_sum(X, shares, setting.rounds, train=train, mixing_rounds=mixing, weights=rows)
-    return z, Traffic(pushes, 2 * pushes)
+    return z, Traffic(after[-1], 2 * after[-1], tuple(2 * pushes for pushes in after))
 
 
 def _averaged(setting: Setting, evaluate_every: int, mix: Mix) -> Result:
-    course = Course(setting.learners, evaluate_every)
+    course = Course(setting, evaluate_every)
     states: list[TrainingState] = [{} for _ in setting.learners]
 
     def train(X: Rows, round: int) -> Rows:
@@ -78,18 +81,18 @@ def _averaged(setting: Setting, evaluate_every: int, mix: Mix) -> Result:
         return trained
 
     def adopted(X: Rows, round: int) -> None:
-        for i, row in enumerate(X):
-            course.adopted(i, round, model=Model(row.astype(np.float32, copy=False), round), time_s=None)
+        course.all_adopted(X.astype(np.float32, copy=False), round)
 
     start = stacked([setting.initial] * setting.nodes)
     mixed, traffic = mix(setting, start, train)
     adopted(mixed, setting.rounds)
+    course.count_bytes([models * setting.initial.params.nbytes for models in traffic.after])
     models = [Model(row.astype(np.float32, copy=False), setting.rounds) for row in mixed]
     return _result(setting, course, models, messages=traffic.messages, with_model=traffic.models)
 
 
 def _walked(setting: Setting, evaluate_every: int) -> Result:
-    course = Course(setting.learners, evaluate_every)
+    course = Course(setting, evaluate_every)
     states: list[TrainingState] = [{} for _ in setting.learners]
     path = PATHS[setting.protocol.name](setting)
 
@@ -119,7 +122,13 @@ def _result(
         bytes_sent=with_model * setting.initial.params.nbytes,
         messages_sent=messages,
         virtual_seconds=None,
+        by_round=course.by_round,
     )
+
+
+def _edges_after(setting: Setting) -> tuple[int, ...]:
+    """Messages of averaging so far, after round 1, 2, ..."""
+    return tuple(accumulate(_edges(setting, done) for done in range(setting.rounds)))
 
 
 def _edges(setting: Setting, round: int) -> int:

@@ -141,3 +141,17 @@ def test_every_protocol_learns_with_its_own_budget(protocol: str, engine: str) -
     result = small(protocol=protocol, engine=engine, rounds=None, evaluate_every=0).run()
     assert result.rounds == (40 if protocol == "gossip_averaging" else 80)
     assert result.final_accuracy > 0.9
+
+
+@pytest.mark.parametrize("protocol", ["gossip_averaging", "random_walk"])
+def test_both_engines_measure_the_same_distance_and_bytes_after_each_round(protocol: str) -> None:
+    event, vectorised = (small(engine=engine, protocol=protocol).run() for engine in ("event", "vectorised"))
+
+    assert [row.round for row in event.by_round] == [1, 2, 3, 4, 5, 6]
+    is_token = protocol == "random_walk"  # in the end messages hand it to all; arrays do not
+    pairs = list(zip(event.by_round, vectorised.by_round, strict=True))
+    for one, other in pairs[:-1] if is_token else pairs:
+        assert one.consensus_distance == pytest.approx(other.consensus_distance, rel=1e-4)
+        assert other.bytes_sent == (None if is_token else one.bytes_sent)
+    assert event.by_round[-1].consensus_distance == pytest.approx(event.consensus_distance, abs=1e-6)
+    assert is_token or event.by_round[-1].bytes_sent == event.bytes_sent
