@@ -4,6 +4,7 @@ What is missing is filled with the mean over the owner's own training rows, and 
 mean and deviation of training rows, so that no test row has a say in what it is judged by.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from p2pfl.errors import ConfigError, unknown_name
 
 MAX_CLASSES = 1000
 INCOMPLETE = ("impute", "drop")
+WHOLE = re.compile(r"^(-?\d+)\.0*$")  # a whole number written with a point
 
 Floats = NDArray[np.float64]
 
@@ -150,13 +152,18 @@ def _check_columns(table: Table, roles: Roles) -> None:
 def _rows(table: Table, roles: Roles, owner: str) -> Rows:
     owners = _named(table, roles.owner) if roles.owner else [owner] * len(table)
     numbers = [table.numbers(name) for name in roles.features(table)]
-    texts = [np.array(table.texts(name), dtype=np.str_) for name in roles.categories]
+    texts = [np.array([_plain(cell) for cell in table.texts(name)], np.str_) for name in roles.categories]
     return Rows(
         np.column_stack(numbers) if numbers else np.empty((len(table), 0)),
         np.column_stack(texts) if texts else np.empty((len(table), 0), dtype=np.str_),
         np.array(_named(table, roles.label), dtype=np.str_),
         np.array(owners, dtype=np.str_),
     )
+
+
+def _plain(cell: str) -> str:
+    """One spelling per category: the 1.0 of one file is the 1 of another."""
+    return WHOLE.sub(r"\1", cell)
 
 
 def _named(table: Table, name: str) -> list[str]:

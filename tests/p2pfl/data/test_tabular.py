@@ -127,6 +127,16 @@ def test_a_category_becomes_one_input_per_value_seen_in_training(tmp_path: Path)
     assert rows == {(1.0, 0.0), (0.0, 1.0), (0.0, 0.0)}
 
 
+def test_a_category_that_is_a_number_has_one_spelling(tmp_path: Path) -> None:
+    for name, spelling in (("a", "{}.0"), ("b", "{}")):
+        lines = [f"{spelling.format(x % 3)},{x % 2}" for x in range(30)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["kind,label", *lines]) + "\n")
+    paths = [str(tmp_path / f"{name}.csv") for name in "ab"]
+    data = tabular(path=paths, label="label", categories=["kind"])
+
+    assert data.train.inputs.shape[1] == 3
+
+
 def test_classes_are_the_distinct_labels_in_order(tmp_path: Path) -> None:
     for labels in (["-1", "1", "10"], ["ant", "bee", "cat"]):
         rows = [f"{x},{labels[x % 3]}" for x in range(30)]
