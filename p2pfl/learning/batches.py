@@ -33,3 +33,17 @@ class Batches:
         steps = self.local_steps or self.local_epochs * per_pass
         for first in range(0, steps, per_pass):
             yield from np.array_split(random.permutation(rows), per_pass)[: steps - first]
+
+    def sizes(self, rows: int) -> list[int]:
+        """Rows in each mini-batch of a local update."""
+        per_pass = math.ceil(rows / self.size)
+        steps = self.local_steps or self.local_epochs * per_pass
+        small, larger = divmod(rows, per_pass)
+        return [small + (step % per_pass < larger) for step in range(steps)]
+
+    def order(self, random: np.random.Generator, rows: int) -> NDArray[np.int64]:
+        """Row numbers of all mini-batches, one after the other: those of ``draw``, uncut."""
+        per_pass = math.ceil(rows / self.size)
+        steps = self.local_steps or self.local_epochs * per_pass
+        passes = [random.permutation(rows) for _ in range(math.ceil(steps / per_pass))]
+        return passes[0] if len(passes) == 1 else np.concatenate(passes)

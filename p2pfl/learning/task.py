@@ -7,7 +7,6 @@ task = Task("flowers", module=FlowerNet, dataset=load_flowers)
 import re
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -16,10 +15,12 @@ from torch.nn import functional
 
 from p2pfl.data.dataset import Dataset, Samples
 from p2pfl.errors import ConfigError, unknown_name
+from p2pfl.learning.batched_learner import BatchedLearner
 from p2pfl.learning.batches import Batches
 from p2pfl.learning.learner import LearnerSetup
-from p2pfl.learning.optimizer import OPTIMIZERS, OptimizerFactory, PlainSGD
+from p2pfl.learning.optimizer import OPTIMIZERS, OptimizerFactory, Rule
 from p2pfl.learning.options import INITIAL_PURPOSE, require_number
+from p2pfl.learning.swarm_learner import SwarmData
 from p2pfl.learning.torch_globals import drawing
 from p2pfl.learning.torch_learner import LocalUpdate, Loss, TorchLearner
 
@@ -41,6 +42,7 @@ class Task:
     optimizer: str | OptimizerFactory = "sgd"
     step: float = 0.1
     momentum: float = 0.0
+    weight_decay: float | None = None  # None: the optimiser's own
     local_epochs: int = 2
     local_steps: int = 0
     batch_size: int = 16
@@ -48,6 +50,8 @@ class Task:
     def __post_init__(self) -> None:
         require_number("step", self.step)
         require_number("momentum", self.momentum, below=1.0)
+        if self.weight_decay is not None:
+            require_number("weight_decay", self.weight_decay)
         self._batches()
         self._optimizer()
 
@@ -57,6 +61,7 @@ class Task:
         optimizer: str | None = None,
         step: float | None = None,
         momentum: float | None = None,
+        weight_decay: float | None = None,
         local_epochs: int | None = None,
         local_steps: int | None = None,
         batch_size: int | None = None,
@@ -67,6 +72,7 @@ class Task:
             optimizer=self.optimizer if optimizer is None else optimizer,
             step=self.step if step is None else step,
             momentum=self.momentum if momentum is None else momentum,
+            weight_decay=self.weight_decay if weight_decay is None else weight_decay,
             local_epochs=self.local_epochs if local_epochs is None else local_epochs,
             local_steps=self.local_steps if local_steps is None else local_steps,
             batch_size=self.batch_size if batch_size is None else batch_size,
@@ -80,13 +86,26 @@ class Task:
 
         Raises ConfigError when the device is missing, or module and data do not fit.
         """
+        module = self._initial_module(setup)
+        check_fits(self.name, module, (train, test))
+        return TorchLearner(module, train, test, update=self._update(), setup=setup)
+
+    def batched(self, data: SwarmData, setup: LearnerSetup, *, is_double: bool = False) -> BatchedLearner:
+        """The learners of all nodes as one; raises NotBatchableError where that would change the result."""
+        module = self._initial_module(setup)
+        smallest = min(data.rows, key=len)
+        check_fits(self.name, module, (data.pool.take(smallest), data.test))
+        check_fits(self.name, module, (data.pool, data.test))
+        return BatchedLearner(module, data, update=self._update(), setup=setup, is_double=is_double)
+
+    def _initial_module(self, setup: LearnerSetup) -> nn.Module:
         check_device(setup.device)
         random = np.random.default_rng([setup.seed, 0, 0, INITIAL_PURPOSE])
         with drawing(random, device=torch.device("cpu")):
-            module = self.module()
-        check_fits(self.name, module, (train, test))
-        update = LocalUpdate(self._batches(), self.loss, self._optimizer(), self.step)
-        return TorchLearner(module, train, test, update=update, setup=setup)
+            return self.module()
+
+    def _update(self) -> LocalUpdate:
+        return LocalUpdate(self._batches(), self.loss, self._optimizer(), self.step)
 
     def _batches(self) -> Batches:
         return Batches(self.batch_size, self.local_epochs, self.local_steps)
@@ -97,11 +116,12 @@ class Task:
                 f"momentum {self.momentum} is only for the optimiser 'sgd'", where="task.momentum"
             )
         if not isinstance(self.optimizer, str):
+            if self.weight_decay is not None:
+                raise ConfigError("weight_decay is for optimisers by name", where="task.weight_decay")
             return self.optimizer
         if self.optimizer not in OPTIMIZERS:
             raise unknown_name("optimiser", self.optimizer, OPTIMIZERS, where="task.optimizer")
-        factory = OPTIMIZERS[self.optimizer]
-        return partial(PlainSGD, momentum=self.momentum) if self.momentum else factory
+        return Rule(self.optimizer, self.momentum, self.weight_decay)
 
 
 def check_device(device: str) -> None:
