@@ -3,18 +3,16 @@
 Imports nothing heavy: ``status`` is typed often.
 """
 
-import platform
 import re
 import time
 from collections.abc import Iterator
-from importlib import metadata
 from pathlib import Path
 
 from node_daemon.control_client import Json, request
 from node_daemon.output import Answer, duration, rate, table
 from node_daemon.paths import Paths
 from p2pfl.errors import P2PError
-from p2pfl.version import __version__
+from p2pfl.versions import versions
 
 FOLLOW_S = 0.2  # between looks at a log that is followed
 LOG_BLOCK_BYTES = 65_536
@@ -57,14 +55,8 @@ def evaluate(paths: Paths) -> Answer:
 
 
 def version() -> Answer:
-    """Of the program, the wire protocol, python, torch and the platform; imports none of them."""
-    data: dict[str, Json] = {
-        "version": __version__,
-        "protocol": "1.0",
-        "python": platform.python_version(),
-        "torch": _installed("torch"),
-        "platform": platform.platform(),
-    }
+    """Of the program, the wire protocol, python, the libraries and the platform."""
+    data = versions()
     return Answer(data, "\n".join(f"{name:<10}{value}" for name, value in data.items()))
 
 
@@ -143,10 +135,3 @@ def _peer_row(row: dict[str, Json]) -> list[object]:
         last,
         row.get("refused"),
     ]
-
-
-def _installed(name: str) -> str | None:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return None

@@ -1,28 +1,36 @@
 """A whole experiment from Python: which graph, protocol, data and faults give which accuracy at what cost."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Literal, Self, TypeAlias
 
 import networkx as nx
+import numpy as np
 
 import topologies
 from p2pfl.errors import ConfigError, unknown_name
-from p2pfl.learning.learner import LearningTask
+from p2pfl.learning.learner import LearnerSetup, LearningTask
+from p2pfl.protocols.token_pass import TokenPass
+from p2pfl.versions import versions
 from simulations.compute import Compute, compute_from
 from simulations.event_engine import run_event
+from simulations.experiment_table import arguments, described, table_of
 from simulations.faults import Faults, faults_from
 from simulations.gossip import Gossip, membership_from
+from simulations.local_training import DTYPES, Manner
 from simulations.network import Network
+from simulations.plain_data import Table
 from simulations.process_engine import run_processes
+from simulations.progress import in_thread, shown
 from simulations.result import Result
 from simulations.setting import (
     MAX_SEED,
     Options,
+    Progress,
     Setting,
     choice,
-    learners_of,
+    learner_of,
     network_of,
     protocol_class,
     protocol_of,
@@ -30,6 +38,8 @@ from simulations.setting import (
     task_of,
 )
 from simulations.vectorised_engine import run_vectorised
+
+EVALUATED_PURPOSE = 0x4556414C  # addresses the draw of the nodes that are evaluated
 
 Engine: TypeAlias = Callable[[Setting, int], Result]
 
@@ -43,12 +53,18 @@ class Experiment:
     """Settings of a run; ``run`` checks them all before anything is trained.
 
     ``topology`` is a networkx graph, a schedule, or a name, alone (then with ``nodes``) or in a table with
-    options (``{"name": "partial_mesh", "nodes": 20, "degree": 4}``); ``protocol``, ``task`` and
+    options (``{"name": "partial_mesh", "nodes": 20, "degree": 4}``), or ``{"nodes": 2, "edges": [[0, 1]]}``;
+    ``protocol``, ``task`` and
     ``partition`` are names or tables likewise, with import paths ``module:attribute`` for own ones.
     ``rounds`` (of a token: hops) defaults to the protocol's.  ``engine`` is ``event`` (virtual time, links
     as in ``network``), ``vectorised`` (the mathematics) or ``processes`` (real daemons).  In virtual time
     ``compute`` says how long trainings take, ``faults`` what is done to nodes and when, and ``membership``
     whether they know of each other (``fixed``) or by heartbeats and rumours (``gossip``).
+
+    ``evaluate_nodes`` nodes, drawn by the seed, are evaluated; by default all.  ``batched`` trains all nodes
+    in one call: by default where the task allows it and more than one node trains at a time.  ``device``
+    (``cpu``, ``cuda``) is where they train; the vectorised engine also mixes there, in ``dtype``
+    (``float32`` or ``float64``).
     """
 
     topology: nx.Graph | topologies.Schedule | str | Options = "ring"
@@ -64,13 +80,38 @@ class Experiment:
     membership: str | Options | Gossip = "fixed"
     nodes: int | None = None
     evaluate_every: int = 1
+    evaluate_nodes: int | None = None
+    batched: bool | None = None
+    device: str = "cpu"
+    dtype: str = "float32"
 
-    def run(self) -> Result:
-        """Run it to the end; raises ConfigError, naming the key, before any training."""
+    @classmethod
+    def from_table(cls, table: Options) -> Self:
+        """From a table of keyword arguments, as a file has it; raises ConfigError for an unknown key."""
+        return cls(**arguments(table, [field.name for field in fields(cls)]))  # type: ignore[arg-type]
+
+    def to_table(self) -> Table:
+        """All arguments as plain data, which ``from_table`` takes; raises ConfigError for what is none."""
+        return table_of(self._arguments())
+
+    async def run_async(self, *, progress: Progress | Literal[False] | None = None) -> Result:
+        """As ``run``, in a thread; cancelled, it ends the run, daemons included, before it returns."""
+        return await in_thread(self.run, progress)
+
+    def run(self, *, progress: Progress | Literal[False] | None = None) -> Result:
+        """Run it to the end; raises ConfigError, naming the key, before any training.
+
+        ``progress`` is called with (done, total) now and then; by default there is a bar on a terminal and in
+        a notebook, and with ``False`` there is none.
+        """
         if self.engine not in ENGINES:
             raise unknown_name("engine", self.engine, ENGINES, where="engine")
         _check_whole("evaluate_every", self.evaluate_every, least=0)
-        return ENGINES[self.engine](self.setting(), self.evaluate_every)
+        setting = self.setting()
+        with shown(progress) as report:
+            result = ENGINES[self.engine](replace(setting, progress=report), self.evaluate_every)
+        config = described(self._arguments())
+        return replace(result, config=config, versions=versions(), graph=setting.schedule.graph(0))
 
     def setting(self) -> Setting:
         """All names looked up and all values checked; nothing trained yet."""
@@ -89,15 +130,24 @@ class Experiment:
         task = self.task if named is None else task_of(named)
         assert not isinstance(task, str | Mapping)
         partition = choice("partition", self.partition)
-        learners, samples = learners_of(task, partition, nodes, rounds=rounds, seed=self.seed)
+        if self.dtype not in DTYPES:
+            raise unknown_name("dtype", str(self.dtype), DTYPES, where="dtype")
+        is_double = self.dtype == "float64"
+        learner, samples = learner_of(
+            task,
+            partition,
+            nodes,
+            setup=LearnerSetup(seed=self.seed, rounds=rounds, device=self.device),
+            manner=Manner(self.batched, is_double, pays=not issubclass(protocol_class(protocol), TokenPass)),
+        )
         setting = Setting(
             schedule,
             protocol,
             make_protocol,
             named,
             partition,
-            learners,
-            learners[0].initial(),
+            learner,
+            learner.initial(),
             network,
             rounds,
             self.seed,
@@ -105,9 +155,22 @@ class Experiment:
             faults,
             membership,
             samples,
+            evaluated=self._evaluated(nodes),
+            device=self.device,
+            is_double=is_double,
         )
         make_protocol(setting.setup(0))  # refuses wrong values of its options
         return setting
+
+    def _evaluated(self, nodes: int) -> frozenset[int] | None:
+        if self.evaluate_nodes is None:
+            return None
+        _check_whole("evaluate_nodes", self.evaluate_nodes, least=1, most=nodes)
+        random = np.random.default_rng([self.seed, EVALUATED_PURPOSE])
+        return frozenset(random.choice(nodes, self.evaluate_nodes, replace=False).tolist())
+
+    def _arguments(self) -> dict[str, object]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def _check_whole(key: str, found: object, *, least: int, most: int | None = None) -> None:

@@ -37,6 +37,7 @@ def _row(level: int, third_party: str = "", forbidden: frozenset[str] = frozense
 STOREYS: Mapping[str, Storey] = {
     "p2pfl.errors": _row(0, "", IMPURE),
     "p2pfl.version": _row(0, "", IMPURE),
+    "p2pfl.versions": _row(1, "", IMPURE),
     "p2pfl.model": _row(1, "numpy", IMPURE),
     "p2pfl.events": _row(2, "numpy", IMPURE),
     "p2pfl.protocols": _row(3, "numpy", IMPURE),
@@ -63,7 +64,9 @@ STOREYS: Mapping[str, Storey] = {
     "p2pfl.peer": _row(6, "numpy cryptography msgpack"),
     "p2pfl": _row(6),
     "simulations": _row(
-        7, "numpy scipy cryptography msgpack networkx torch rich tomlkit pandas matplotlib safetensors ray"
+        7,
+        "numpy scipy cryptography msgpack networkx torch rich tomlkit safetensors ray "
+        "pandas pyarrow matplotlib",
     ),
     "node_daemon": _row(
         8,

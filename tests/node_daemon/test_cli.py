@@ -206,7 +206,9 @@ def test_every_topology_is_listed_with_its_options() -> None:
 
 
 def test_the_version_names_what_matters_for_repeating_a_run() -> None:
-    assert set(answer("version")) == {"version", "protocol", "python", "torch", "platform"}
+    assert set(answer("version")) == {
+        *("version", "protocol", "python", "torch", "numpy", "networkx", "platform"),
+    }
 
 
 def test_the_end_of_the_log_is_shown(tmp_path: Path) -> None:
