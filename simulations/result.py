@@ -82,6 +82,22 @@ class Result:
         shown = (f"{name} {value}" for name, value in self.versions.items() if name in ("version", "torch"))
         return found | {"seed": str(self.seed), "made with": ", ".join(shown) or "-"}
 
+    def summary(self) -> dict[str, Plain]:
+        """The figures of the whole run as plain data, with all that names the run."""
+        return {
+            "engine": self.engine,
+            "nodes": self.nodes,
+            "rounds": self.rounds,
+            "seed": self.seed,
+            "final_accuracy": self.final_accuracy,
+            "consensus_distance": self.consensus_distance,
+            "bytes_sent": self.bytes_sent,
+            "messages_sent": self.messages_sent,
+            "virtual_seconds": self.virtual_seconds,
+            "config": dict(self.config),
+            "versions": dict(self.versions),
+        }
+
     def __repr__(self) -> str:
         return as_text(self.title, self.figures)
 
