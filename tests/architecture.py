@@ -84,7 +84,7 @@ ONLY: Mapping[str, frozenset[str]] = {
     "p2pfl": frozenset({"p2pfl.registry"}),  # names are loaded on first use
     "topologies": frozenset({"p2pfl.errors"}),
 }
-ROOF = "node_daemon.cli"  # may import inside functions; the one module of the daemon that knows simulations
+ROOF = "node_daemon.cli"  # may import inside functions; the one part of the daemon that knows simulations
 
 
 def modules(root: Path, packages: tuple[str, ...] = PACKAGES) -> dict[str, str]:

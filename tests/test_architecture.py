@@ -127,6 +127,7 @@ def test_the_checker_reports_a_planted_cycle() -> None:
         ("topologies.ring", "from p2pfl.errors import ConfigError"),
         ("p2pfl", "from p2pfl.registry import EXPORTS"),
         ("node_daemon.cli", "def demo():\n    import simulations.demo"),
+        ("node_daemon.cli.start", "def demo():\n    import simulations.demo"),
         ("node_daemon.fork_server", "from p2pfl import registry\nimport os"),
     ],
 )

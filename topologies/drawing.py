@@ -39,13 +39,14 @@ def draw_all(
     FigureCanvasAgg(figure)
     for i, graph in enumerate(graphs):
         title = titles[i] if i < len(titles) else ""
-        _draw_into(figure.add_subplot(rows, columns, i + 1), graph, title or _summary(graph))
+        draw_into(figure.add_subplot(rows, columns, i + 1), graph, title or _summary(graph))
     if path is not None:
-        _save(figure, Path(path))
+        save_figure(figure, Path(path))
     return figure
 
 
-def _draw_into(axes: Axes, graph: nx.Graph, title: str) -> None:
+def draw_into(axes: Axes, graph: nx.Graph, title: str) -> None:
+    """The graph as one of several pictures."""
     axes.set_axis_off()
     axes.set_aspect("equal")
     axes.set_title(title, fontsize=13)
@@ -151,7 +152,8 @@ def _summary(graph: nx.Graph) -> str:
     return f"{graph.number_of_nodes()} nodes, {graph.number_of_edges()} {kind}"
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a picture; raises ConfigError for an ending that is none of a picture, or when it cannot be."""
     known = figure.canvas.get_supported_filetypes()
     if path.suffix.lstrip(".").lower() not in known:
         raise ConfigError(

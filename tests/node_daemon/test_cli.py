@@ -47,6 +47,7 @@ def answer(*words: str) -> dict[str, object]:
         *("config show", "config path", "config check", "config set"),
         *("checkpoint list", "checkpoint export", "checkpoint verify"),
         *("topology list", "topology show", "topology compare"),
+        *("sim run", "sim compare"),
     ],
 )
 def test_the_help_of_every_command_ends_with_an_example_of_it(command: str) -> None:

@@ -1,0 +1,61 @@
+"""``eval`` and ``checkpoint``: the models of a node."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from node_daemon import queries
+from node_daemon.cli.options import AsJson, ConfigFile, Home, Network, group, paths_of
+from node_daemon.output import show
+from node_daemon.paths import find_paths
+
+app = group("Models.")
+checkpoint_app = group("Stored models.")
+app.add_typer(
+    checkpoint_app, name="checkpoint", rich_help_panel="Models", epilog="Example: p2pnode checkpoint list"
+)
+
+
+@app.command("eval", rich_help_panel="Models", epilog="Example: p2pnode eval --json")
+def evaluate(home: Home = None, network: Network = None, as_json: AsJson = False) -> None:
+    """Evaluate the running node's present model on the test set."""
+    show(queries.evaluate(paths_of(home, network)), as_json=as_json)
+
+
+@checkpoint_app.command("list", epilog="Example: p2pnode checkpoint list")
+def checkpoint_list(home: Home = None, network: Network = None, as_json: AsJson = False) -> None:
+    """The stored models, newest first."""
+    from node_daemon import checkpoint_commands
+
+    show(checkpoint_commands.list_stored(paths_of(home, network)), as_json=as_json)
+
+
+@checkpoint_app.command("export", epilog="Example: p2pnode checkpoint export model.safetensors")
+def checkpoint_export(
+    file: Annotated[Path, typer.Argument(help="Where to write it.")],
+    home: Home = None,
+    network: Network = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the newest model as safetensors, one tensor per name."""
+    from node_daemon import checkpoint_commands
+    from node_daemon.config import load_config
+
+    settings = load_config({"network.name": network}, home=home, file=config)
+    paths = find_paths(home=home, network=settings.settings.network.name)
+    show(checkpoint_commands.export(settings, paths, file), as_json=as_json)
+
+
+@checkpoint_app.command("verify", epilog="Example: p2pnode checkpoint verify")
+def checkpoint_verify(
+    file: Annotated[Path | None, typer.Argument(help="By default all that are stored.")] = None,
+    home: Home = None,
+    network: Network = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check stored models as a restart would."""
+    from node_daemon import checkpoint_commands
+
+    show(checkpoint_commands.verify(paths_of(home, network), file), as_json=as_json)
