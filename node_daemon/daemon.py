@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -114,7 +114,9 @@ class Daemon:
             await control.close()
         if self._failure is not None:
             raise self._failure
-        self._monitor.report("node.stopped", {"round": self._peer.status().round})
+        status = self._peer.status()
+        sent = {"bytes_sent": status.bytes_sent, "messages_sent": status.messages_sent}
+        self._monitor.report("node.stopped", {"round": status.round, **sent})
         return 0
 
     def stop(self) -> None:
@@ -147,9 +149,7 @@ class Daemon:
             work.learner,
             greeting=assembly.make_greeting(me, plan, network),
             surroundings=self._surroundings(parameters),
-            options=PeerOptions()
-            if stored is None
-            else PeerOptions(model=stored.model, state=stored.state, round=stored.round),
+            options=_options(settings, stored),
         )
         resumed = None if stored is None else stored.round
         self._rounds.evaluated = resumed or 0  # a run that had finished is not evaluated again
@@ -243,6 +243,13 @@ class _Rounds:
     @property
     def are_done(self) -> bool:
         return self.finished is not None and self.evaluated >= self.finished
+
+
+def _options(settings: Settings, stored: Checkpoint | None) -> PeerOptions:
+    options = PeerOptions(evaluate_every=settings.node.evaluate_every)
+    if stored is None:
+        return options
+    return replace(options, model=stored.model, state=stored.state, round=stored.round)
 
 
 def _end_at_once(code: int) -> NoReturn:

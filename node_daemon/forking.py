@@ -5,6 +5,13 @@ that runs the daemon of that home, its output appended to ``DIR/daemon.log``.  L
 when a child has ended, ``{"home", "pid", "exit_code"}`` (a signal counts as its negative number) go out on
 standard output.  The server never has a second thread: a fork would leave that one's locks locked for ever.
 
+Homes that come in together are one batch: its children wait at a *gate*, the reading end of a pipe, until the
+last of them is forked.  Otherwise a hundred daemons that look for each other would keep the processors from
+the server, and those that are there would call in vain for those that are not.
+
+A line ``{"temporary": DIR}`` names a folder that goes when the server ends: whoever made it may have been
+killed, and cannot remove it any more.
+
 Nobody outlives anybody.  When its input ends the server asks its children to stop, kills those that have not
 within ``GRACE_S``, and waits for all.  When the server itself is killed, its children are killed by the
 system where that can be asked for; everywhere they hold the reading end of a pipe, the *lifeline*, whose only
@@ -15,11 +22,12 @@ import ctypes
 import json
 import os
 import selectors
+import shutil
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn, TextIO
@@ -59,6 +67,7 @@ class ForkServer:
         self._lifeline = os.pipe()
         self._wakeup = os.pipe()  # a byte for each signal
         self._is_ending = False
+        self._temporary: list[Path] = []
 
     def serve(self) -> int:
         """Fork as told until the input ends or a signal asks to stop; no child is left when this returns."""
@@ -78,6 +87,8 @@ class ForkServer:
                 self._end_children(selector)
         finally:
             self._kill_children()
+            for folder in self._temporary:
+                shutil.rmtree(folder, ignore_errors=True)
         return 0
 
     def _turn(self, selector: selectors.BaseSelector, timeout_s: float | None) -> None:
@@ -87,8 +98,7 @@ class ForkServer:
             os.read(self._wakeup[0], READ_BYTES)
         self._reap()
         if self._commands in ready:
-            for home in self._homes_read():
-                self._start(home)
+            self._start_all(self._homes_read())
 
     def _homes_read(self) -> Iterator[Path]:
         block = os.read(self._commands, READ_BYTES)
@@ -97,14 +107,27 @@ class ForkServer:
             return
         *lines, self._unread = (self._unread + block).split(b"\n")
         for line in lines:
-            try:
-                yield Path(json.loads(line)["home"])
-            except (ValueError, KeyError, TypeError) as error:
-                raise ConfigError(
-                    f"the fork server reads lines like {{'home': DIR}}, not {line[:200]!r}", exit_code=2
-                ) from error
+            match _command(line):
+                case {"home": str(home)}:
+                    yield Path(home)
+                case {"temporary": str(folder)}:
+                    self._temporary.append(Path(folder))
+                case _:
+                    raise ConfigError(
+                        f"the fork server reads lines like {{'home': DIR}}, not {line[:200]!r}", exit_code=2
+                    )
 
-    def _start(self, home: Path) -> None:
+    def _start_all(self, homes: Iterable[Path]) -> None:
+        """Fork a child for each home; all begin once the last of them is there."""
+        gate, opener = os.pipe()
+        try:
+            for home in homes:
+                self._start(home, (gate, opener))
+        finally:
+            os.close(gate)
+            os.close(opener)
+
+    def _start(self, home: Path, gate: tuple[int, int]) -> None:
         with suppress(P2PError):  # the daemon meets the same fault, and says so in its own log
             self._prepare(home)
         _check_one_thread()
@@ -113,12 +136,12 @@ class ForkServer:
         signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         pid = os.fork()
         if pid == 0:
-            self._become_daemon(home, server)
+            self._become_daemon(home, server, gate)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
         self._homes[pid] = home
         self._report(home, pid)
 
-    def _become_daemon(self, home: Path, server: int) -> NoReturn:
+    def _become_daemon(self, home: Path, server: int, gate: tuple[int, int]) -> NoReturn:
         """In the child: let go of all that is the server's, then run; never returns into its loop."""
         exit_code = 1
         try:
@@ -128,10 +151,13 @@ class ForkServer:
                     number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
                 )
             signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
-            for end in (*self._wakeup, self._lifeline[1]):
+            entrance, opener = gate
+            for end in (*self._wakeup, self._lifeline[1], opener):
                 os.close(end)
             _redirect_output(home)
             _die_with(server)
+            os.read(entrance, 1)  # nobody writes; returns when the server, which opens it, has let go
+            os.close(entrance)
             threading.Thread(target=_watch, args=(self._lifeline[0], self._grace_s), daemon=True).start()
             exit_code = self._run(home)
         except P2PError as error:
@@ -179,6 +205,13 @@ class ForkServer:
             os.kill(pid, signal.SIGKILL)
             _, status = os.waitpid(pid, 0)
             self._report(self._homes.pop(pid), pid, os.waitstatus_to_exitcode(status))
+
+
+def _command(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
 
 
 def _check_one_thread() -> None:

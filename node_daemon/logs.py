@@ -70,6 +70,8 @@ def utc_now() -> str:
 
 def clean(text: str, limit: int = MAX_TEXT) -> str:
     """Text from others made harmless for a terminal: no escapes, no control or direction characters, cut."""
+    if len(text) <= limit and text.isascii() and text.isprintable():  # nearly always
+        return text
     visible = "".join(
         " " if character in "\n\r\t\u2028\u2029" else character
         for character in _ESCAPE.sub("", text[: 4 * limit])

@@ -90,6 +90,9 @@ class NodeSection(Section):
     device: str = Field(
         "cpu", pattern=r"^(cpu|cuda(:\d+)?|mps)$", description="where training runs: cpu or cuda"
     )
+    evaluate_every: Whole = Field(
+        1, ge=0, le=2**31, description="rounds from one evaluation of the model to the next; 0: never"
+    )
 
     @field_validator("name")
     @classmethod

@@ -4,7 +4,8 @@ Theory of operation.  A node hears directly from the peers it has a link with, a
 through rumours that ride on heartbeats.  What is known of a member is a pair (incarnation, state); of two
 claims the higher incarnation wins, and within one incarnation ``dead`` beats ``suspect`` beats ``alive``.
 A peer whose link breaks, that cannot be dialled, or that stays silent for ``silence_s`` is *suspected*;
-unless somebody refutes the suspicion within ``suspicion_s`` it is *dead* and leaves the roster everywhere.
+unless somebody refutes the suspicion within ``suspicion_s``, times log10 of the members above ten since news
+travel further among more, it is *dead* and leaves the roster everywhere.
 Only the member itself raises its incarnation: when it hears that it is suspected or dead, and at each
 start.  A rumour is repeated
 ``RETRANSMIT_MULTIPLIER * ceil(log10(n + 1))`` times to each linked peer's stream of heartbeats; a new link is
@@ -127,7 +128,7 @@ class Timing:
 
     heartbeat_s: float = 1.0
     silence_s: float = 5.0  # a linked peer silent for so long is suspected
-    suspicion_s: float = 3.0  # a suspect not refuted for so long is dead
+    suspicion_s: float = 3.0  # a suspect not refuted for so long is dead; longer among more than ten
 
 
 Output: TypeAlias = Tell | SetTimer
@@ -292,7 +293,8 @@ class Membership:
             claim = replace(claim, name=claim.name or known.name, address=claim.address or known.address)
         self._table[claim.member] = claim
         if claim.state is State.SUSPECT:
-            self._deadline_s[claim.member] = now_s + self._timing.suspicion_s
+            patience = max(1.0, log10(len(self._table)))
+            self._deadline_s[claim.member] = now_s + self._timing.suspicion_s * patience
         else:
             self._deadline_s.pop(claim.member, None)
         return True

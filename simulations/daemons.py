@@ -29,13 +29,19 @@ class Daemon:
         self.is_expected_to_end = False
         self.finished_round: int | None = None
         self.records: deque[Mapping[str, object]] = deque(maxlen=MAX_RECORDS)
-        self._evaluated: Mapping[str, object] = {}
+        self._sent: list[tuple[int, int]] = []  # (bytes, messages) so far, of each start
+        self.round = 0  # the last that it has done
+        self.accuracy: float | None = None  # on the whole test set, where it was evaluated last
         self._journal = _Journal(home / "state" / "journal.jsonl")
 
     @property
     def name(self) -> str:
         """What the node is called."""
         return node_name(self.number)
+
+    def begin(self) -> None:
+        """It is about to be started, or started again."""
+        self.pid, self.exit_code, self.is_expected_to_end = None, None, False
 
     @property
     def is_running(self) -> bool:
@@ -44,20 +50,18 @@ class Daemon:
 
     @property
     def is_done(self) -> bool:
-        """Has it finished its rounds, and evaluated the last?"""
+        """Has it finished its rounds, and reported the last?"""
         return self.finished_round is not None and self.round >= self.finished_round
 
     @property
-    def round(self) -> int:
-        """The last round that was evaluated; 0 before the first."""
-        found = self._evaluated.get("round")
-        return found if isinstance(found, int) else 0
+    def bytes_sent(self) -> int:
+        """Of models and bodies, in all its starts; what it sent after its last report is missing."""
+        return sum(count for count, _ in self._sent)
 
     @property
-    def accuracy(self) -> float | None:
-        """On the whole test set, after ``round``."""
-        found = self._evaluated.get("accuracy")
-        return float(found) if isinstance(found, int | float) else None
+    def messages_sent(self) -> int:
+        """Likewise, heartbeats not counted."""
+        return sum(count for _, count in self._sent)
 
     @property
     def log(self) -> Path:
@@ -74,11 +78,22 @@ class Daemon:
         """Take up the lines that were written since the last time."""
         for record in self._journal.read_new():
             self.records.append(record)
-            match record:
-                case {"event": "round.done"}:
-                    self._evaluated = record
-                case {"event": "run.finished", "round": int(number)}:
-                    self.finished_round = number
+            self._take_up(record)
+
+    def _take_up(self, record: Mapping[str, object]) -> None:
+        match record:
+            case {"event": "node.listening"}:  # a start, which counts from nothing
+                self._sent.append((0, 0))
+            case {"event": "round.done", "round": int(number)}:
+                self.round = number
+            case {"event": "run.finished", "round": int(number)}:
+                self.finished_round = number
+        match record:
+            case {"bytes_sent": int(count), "messages_sent": int(messages)}:
+                self._sent[-1:] = [(count, messages)]
+        match record:
+            case {"accuracy": float(accuracy)}:
+                self.accuracy = accuracy
 
     def model(self) -> NDArray[np.float32]:
         """The parameters [P] in the newest checkpoint."""

@@ -21,6 +21,9 @@ LOOPBACK = "127.0.0.1"
 GRAPH_NAME = "graph.json"
 CONFIG_NAME = "p2pnode.toml"
 NETWORK_PREFIX = "local"
+FULL_LINKING = 16  # nodes up to which each is told the addresses of all
+CROWDED_S = 30.0  # for a connection and a greeting among so many
+COMPANY = 2  # members with which a node begins that comes when the others are under way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,8 @@ class Deployment:
     """One run on this machine; daemon i is node i of ``graph``, whose nodes are 0 to N - 1.
 
     ``protocol``, ``task`` and ``partition`` are tables as in the config: a name, and options beside it.
-    Two runs with different ``network`` names do not see each other.
+    Two runs with different ``network`` names do not see each other.  ``late`` are nodes that are not started
+    with the others, which do not wait for them.
     """
 
     graph: nx.Graph
@@ -40,6 +44,8 @@ class Deployment:
     discovery: Literal["mdns", "static"] = "static"
     network: str = field(default_factory=lambda: f"{NETWORK_PREFIX}-{os.urandom(4).hex()}")
     is_deterministic: bool = False
+    evaluate_every: int = 1
+    late: frozenset[int] = frozenset()
 
     @property
     def nodes(self) -> int:
@@ -71,6 +77,14 @@ def write_homes(deployment: Deployment, folder: Path) -> list[Path]:
     return homes
 
 
+def begin_with_company(home: Path) -> None:
+    """Have the node of ``home`` begin as soon as it has any company: the others are under way, or gone."""
+    path = home / CONFIG_NAME
+    config = tomlkit.parse(path.read_text("utf-8"))
+    config["network"]["min_peers"] = COMPANY
+    path.write_text(tomlkit.dumps(config), "utf-8")
+
+
 def free_ports(count: int) -> list[int]:
     """Ports of the loopback interface that nobody holds now."""
     with ExitStack() as stack:
@@ -88,19 +102,36 @@ def _write_graph(graph: nx.Graph, path: Path) -> None:
     path.write_text(json.dumps(nx.node_link_data(named, edges="edges")), "utf-8")
 
 
+def _told(deployment: Deployment, number: int) -> list[int]:
+    """Whose addresses a node is told: of many its neighbours' and a few more; rumours tell it the others'.
+
+    All by all would be N x N connections, of which each node keeps a handful.
+    """
+    nodes, graph = deployment.nodes, deployment.graph
+    if nodes <= FULL_LINKING:
+        return [other for other in range(nodes) if other != number]
+    more = {(number + step) % nodes for step in (-1, 1, nodes // 2)}
+    return sorted({*nx.all_neighbors(graph, number), *more} - {number})
+
+
 def _config(
     deployment: Deployment, number: int, *, folder: Path, ports: list[int]
 ) -> dict[str, dict[str, object]]:
     partition = dict(deployment.partition)
-    addresses = [f"tcp://{LOOPBACK}:{port}" for port in ports if port and port != ports[number]]
+    company = COMPANY if number in deployment.late else deployment.nodes - len(deployment.late)
     config: dict[str, dict[str, object]] = {
-        "node": {"name": node_name(number), "number": number, "deterministic": deployment.is_deterministic},
+        "node": {
+            "name": node_name(number),
+            "number": number,
+            "deterministic": deployment.is_deterministic,
+            "evaluate_every": deployment.evaluate_every,
+        },
         "network": {
             "name": deployment.network,
             "port": ports[number],
-            "static": addresses,
+            "static": [f"tcp://{LOOPBACK}:{ports[i]}" for i in _told(deployment, number) if ports[i]],
             "mdns": deployment.discovery == "mdns",
-            "min_peers": deployment.nodes,
+            "min_peers": company,
             "seed": deployment.seed,
         },
         "topology": {"name": "file", "path": str(folder / GRAPH_NAME)},
@@ -115,4 +146,6 @@ def _config(
     }
     if deployment.rounds is not None:
         config["protocol"]["rounds"] = deployment.rounds
+    if deployment.nodes > FULL_LINKING:  # more processes than processors: none answers at once
+        config["limits"] = {"connect_s": CROWDED_S, "handshake_s": CROWDED_S}
     return config

@@ -75,14 +75,16 @@ class Processes:
                 env=environment | ONE_THREAD,
                 start_new_session=True,  # Ctrl-C is for this process, which ends the others in order
             )
+        if self._is_folder_mine:
+            self._write({"temporary": str(self.folder)})
 
     def start(self, numbers: Sequence[int] | None = None) -> None:
         """Start these daemons, or start them again; by default all.  Returns once they exist."""
         self.prepare()
         chosen = [self.daemons[i] for i in (range(len(self.daemons)) if numbers is None else numbers)]
         for daemon in chosen:
-            daemon.pid, daemon.exit_code, daemon.is_expected_to_end = None, None, False
-            self._write({"home": str(daemon.home)})
+            daemon.begin()
+        self._write(*({"home": str(daemon.home)} for daemon in chosen))
         self.wait(lambda: all(daemon.pid is not None for daemon in chosen), timeout_s=60)
 
     def restart(self, number: int) -> None:
@@ -184,11 +186,12 @@ class Processes:
             raise P2PError("the daemons have not been started")
         return self._server
 
-    def _write(self, line: Mapping[str, str]) -> None:
+    def _write(self, *lines: Mapping[str, str]) -> None:
+        """Tell the server, all at once: homes of one writing start together."""
         server = self._running_server()
         assert server.stdin is not None
         try:
-            server.stdin.write(json.dumps(line).encode() + b"\n")
+            server.stdin.write(b"".join(json.dumps(line).encode() + b"\n" for line in lines))
             server.stdin.flush()
         except BrokenPipeError as error:
             raise self._server_ended() from error

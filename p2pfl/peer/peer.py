@@ -295,7 +295,8 @@ class Peer:
                 self._outgoing.put(self._checkpoint())
             case Finish(reason):
                 self._tally.is_finished = True
-                self._around.report("run.finished", {"reason": reason, "round": self._tally.round})
+                facts = {"reason": reason, "round": self._tally.round, **self._tally.traffic()}
+                self._around.report("run.finished", facts)
             case _:
                 assert_never(effect)
 
@@ -332,13 +333,18 @@ class Peer:
         every = self._options.evaluate_every
         if every and effect.round % every == 0:
             self._workshop.evaluate(effect.model, partial(self._evaluated, facts))
+        elif every:
+            self._workshop.afterwards(partial(self._round_done, facts))
         else:
-            self._around.report("round.done", facts)
+            self._round_done(facts)
 
     def _evaluated(self, facts: Mapping[str, object], evaluation: Evaluation) -> None:
         self._tally.evaluation = evaluation
         figures = {"accuracy": evaluation.accuracy, "macro_f1": evaluation.macro_f1, "loss": evaluation.loss}
-        self._around.report("round.done", {**facts, **figures})
+        self._round_done({**facts, **figures})
+
+    def _round_done(self, facts: Mapping[str, object]) -> None:
+        self._around.report("round.done", {**facts, **self._tally.traffic()})
 
     def _checkpoint(self) -> Checkpoint:
         return Checkpoint(self._tally.model, self._workshop.state, self.node.snapshot(), self._tally.round)

@@ -26,6 +26,7 @@ class PeerStatus:
     linked: int
     bytes_sent: int  # of models and bodies
     bytes_received: int
+    messages_sent: int  # heartbeats not counted
     roster: str  # short hash, hexadecimal
     last_problem: str
 
@@ -61,6 +62,7 @@ class Tally:
     is_finished: bool = False
     bytes_sent: int = 0
     bytes_received: int = 0
+    messages_sent: int = 0
     models_sent: Counter[str] = field(default_factory=Counter)
     models_received: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
@@ -83,13 +85,19 @@ class Tally:
             linked=linked,
             bytes_sent=self.bytes_sent,
             bytes_received=self.bytes_received,
+            messages_sent=self.messages_sent,
             roster=roster,
             last_problem=self.last_problem,
         )
 
+    def traffic(self) -> dict[str, int]:
+        """What this start has sent so far, as facts of a report."""
+        return {"bytes_sent": self.bytes_sent, "messages_sent": self.messages_sent}
+
     def note_sent(self, to: str, message: Message) -> None:
         """A message has been handed to the link."""
         self.bytes_sent += body_bytes(message)
+        self.messages_sent += 1
         self.models_sent[to] += message.model is not None
 
     def note_received(self, sender: str, message: Message, now_s: float) -> None:

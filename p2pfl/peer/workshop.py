@@ -64,6 +64,10 @@ class Workshop:
         """Evaluate, then call ``done`` in the loop."""
         self._jobs.begin(self._evaluate(model, done))
 
+    def afterwards(self, done: Callable[[], None]) -> None:
+        """Call ``done`` in the loop when the evaluations that were asked for before are over."""
+        self._jobs.begin(self._wait(done))
+
     async def close(self) -> None:
         """Drop what has not begun; a training under way is let be, and its result is dropped."""
         await self._jobs.cancel()
@@ -80,6 +84,10 @@ class Workshop:
             model = effect.model
         self._is_training = False
         done(model)
+
+    async def _wait(self, done: Callable[[], None]) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._worker, int)
+        done()
 
     async def _evaluate(self, model: Model, done: Callable[[Evaluation], None]) -> None:
         loop = asyncio.get_running_loop()

@@ -55,7 +55,10 @@ def is_word(text: str) -> bool:
 
 def cleaned(text: str, limit: int = MAX_TEXT) -> str:
     """A text for people, from anybody: cut to ``limit`` characters, without control or escape characters."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text[:limit])
+    short = text[:limit]
+    if short.isprintable():  # nearly always
+        return short
+    return "".join(letter if letter.isprintable() else "?" for letter in short)
 
 
 class Record:

@@ -1,10 +1,13 @@
 """A fork server whose daemons do what the name of their home says; run by ``test_forking.py``."""
 
 import ctypes
+import os
 import signal
 import sys
 import threading
 from pathlib import Path
+
+import psutil
 
 from node_daemon.forking import PR_SET_PDEATHSIG, ForkServer
 from p2pfl.errors import ConfigError, StateError
@@ -14,6 +17,10 @@ def run(home: Path) -> int:
     sys.stdout.write(f"running {home.name}\n")
     if "orphan" in home.name:  # as on a system that cannot kill the children of a killed parent
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, 0)
+    if "gated" in home.name:
+        siblings = " ".join(str(child.pid) for child in psutil.Process(os.getppid()).children())
+        (home / "siblings.part").write_text(siblings, "utf-8")
+        (home / "siblings.part").rename(home / "siblings")
     match home.name:
         case "seven":
             return 7

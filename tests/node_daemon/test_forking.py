@@ -161,6 +161,31 @@ def test_a_server_with_a_second_thread_refuses_to_fork(server: Server) -> None:
     assert server.process.returncode != 0
 
 
+def test_daemons_of_one_batch_begin_when_the_last_of_them_is_forked(server: Server) -> None:
+    names = ["gated_1", "gated_2", "gated_3"]
+    for name in names:
+        (server.folder / name).mkdir()
+
+    server.write("\n".join(json.dumps({"home": str(server.folder / name)}) for name in names))
+
+    pids = {str(server.read()["pid"]) for _ in names}
+    for name in names:
+        path = server.folder / name / "siblings"
+        until(path.exists)
+        assert set(path.read_text("utf-8").split()) == pids
+
+
+def test_a_temporary_folder_goes_with_the_server(server: Server) -> None:
+    server.write(json.dumps({"temporary": str(server.folder / "run")}))
+    pid = server.start_and_await("run")
+
+    server.end_input()
+
+    assert is_gone(pid)
+    assert not (server.folder / "run").exists()
+    assert server.folder.exists()
+
+
 @pytest.mark.parametrize("line", ["not json", "{}", "[]", '{"home": 3}'])
 def test_a_line_that_is_no_home_ends_the_server_and_its_children(server: Server, line: str) -> None:
     pid = server.start_and_await("one")

@@ -264,7 +264,8 @@ async def test_a_peer_that_stops_within_its_last_merge_keeps_its_result(
 
     assert a.stored[-1].round == 1
     np.testing.assert_array_equal(a.stored[-1].model.params, a.stored[-1].snapshot.arrays["protocol.model"])
-    assert a.facts("run.finished") == [{"reason": "1 rounds done", "round": 1}]
+    sent = {"bytes_sent": 0, "messages_sent": 0}
+    assert a.facts("run.finished") == [{"reason": "1 rounds done", "round": 1, **sent}]
 
 
 async def test_a_token_passes_round_and_all_end_with_the_final_model() -> None:
