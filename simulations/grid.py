@@ -7,7 +7,8 @@ written first varies slowest.
 Options that take a list by nature (``simulations.list_options``: the verbs of ``faults``, ``columns`` of the
 task ``tabular``, whatever a protocol, topology, task or partition declares as a sequence) keep it; a list of
 lists sweeps them: ``columns = [["age"], ["age", "weight"]]``, ``crash = [[], [{node = 3, at_s = 20.0}]]``.
-A list that holds both is refused, and so is a list of lists anywhere else.
+A list that holds both is refused, and so is a list of lists anywhere else.  A graph written out,
+``{nodes = 3, edges = [[0, 1], [1, 2]]}``, is one value.
 """
 
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from typing import TypeAlias
 from p2pfl.errors import ConfigError
 from simulations.list_options import check_fault_lines, takes_list
 from simulations.plain_data import Plain, Table, plain, text_of
-from simulations.point_labels import labels
+from simulations.point_labels import is_graph, labels
 
 MAX_POINTS = 100_000
 MAX_SHOWN_CHARACTERS = 40  # of a value in an error
@@ -50,7 +51,7 @@ def _of_option(key: str, value: Plain) -> list[Plain]:
     """The values that an option of the experiment takes, one after the other."""
     if isinstance(value, list):
         return _listed(value, key, lambda each: _of_option(key, each))
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or is_graph(value):
         return [value]
     names = _values(value["name"], f"{key}.name", _never) if "name" in value else [None]
     found: list[Plain] = []

@@ -29,11 +29,16 @@ def labels(tables: Sequence[Table]) -> list[str]:
     return list(numbers)
 
 
+def is_graph(value: Plain) -> bool:
+    """Is it a graph written out, with its ``edges``?"""
+    return isinstance(value, dict) and "edges" in value and "name" not in value
+
+
 def _flat(table: Table, prefix: str = "") -> Iterator[tuple[str, Plain]]:
     """Every value with its dotted key; a name in a table counts as the table's own value."""
     for key, value in table.items():
         where = f"{prefix}{key}"
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and not is_graph(value):
             yield from _flat(value, f"{where}.")
         elif prefix and key == "name":
             yield prefix[:-1], value
