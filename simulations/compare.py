@@ -1,13 +1,13 @@
 """``p2pnode sim compare``: finished runs side by side, in a table and a picture."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
 from p2pfl.errors import ConfigError
 from simulations.curves import RunCurves, accuracy_curve
-from simulations.extras import from_extra
+from simulations.extras import check_picture, from_extra
 from simulations.plain_data import Plain
 from simulations.point_labels import labels
 from simulations.result import Result
@@ -40,10 +40,11 @@ def compare_folders(folders: Sequence[Path], *, plot: Path | None = None) -> Com
 
     Raises ConfigError for a folder without results, StateError for a damaged one.
     """
+    check_picture(plot)
     runs = [_run(folder) for given in folders for folder in run_folders(given)]
-    if plot is not None:
-        _draw(runs, plot)
     differences = _differences(runs)
+    if plot is not None:
+        _draw(runs, differences, plot)
     data: dict[str, object] = {
         "runs": [
             {"folder": str(run.folder), "differs_in": difference, **run.summary}
@@ -53,14 +54,6 @@ def compare_folders(folders: Sequence[Path], *, plot: Path | None = None) -> Com
     if plot is not None:
         data["plot"] = str(plot)
     return Comparison(COLUMNS, [_row(*pair) for pair in zip(runs, differences, strict=True)], data)
-
-
-def plot_folders(folders: Sequence[Path], path: Path) -> None:
-    """A picture of one run, or of several side by side; nothing where there is none."""
-    if len(folders) == 1:
-        Result.load(folders[0]).plot(path)
-    elif folders:
-        _draw([_run(folder) for folder in folders], path)
 
 
 def run_folders(folder: Path) -> Iterator[Path]:
@@ -84,9 +77,10 @@ def _run(folder: Path) -> _Run:
     return _Run(folder, result.summary(), curves)
 
 
-def _draw(runs: Sequence[_Run], path: Path) -> None:
+def _draw(runs: Sequence[_Run], differences: Sequence[str], path: Path) -> None:
     draw = cast(Callable[..., object], from_extra("simulations.plots:plot_runs"))
-    draw([run.curves for run in runs], path)
+    pairs = zip(runs, differences, strict=True)
+    draw([replace(run.curves, name=difference or run.folder.name) for run, difference in pairs], path)
 
 
 def _differences(runs: Sequence[_Run]) -> list[str]:

@@ -1,10 +1,12 @@
 """What needs packages of the extra ``experiments``: loaded by name, when it is asked for."""
 
 from importlib.util import find_spec
+from pathlib import Path
 
 from p2pfl import registry
 from p2pfl.errors import ConfigError
 
+PICTURES = (".png", ".svg", ".pdf", ".jpg")
 EXTRA = "pip install 'p2pnode[experiments]'"
 
 
@@ -16,6 +18,18 @@ def from_extra(path: str) -> object:
         if isinstance(error.__cause__, ModuleNotFoundError):
             error.fix = EXTRA
         raise
+
+
+def check_picture(path: Path | None) -> None:
+    """Raise ConfigError, before a long run, where ``path`` is no name of a picture or nothing can draw it."""
+    if path is None:
+        return
+    if path.suffix.lower() not in PICTURES:
+        raise ConfigError(
+            f"cannot draw to {path.name!r}", where="--plot", fix=f"name it with one of: {', '.join(PICTURES)}"
+        )
+    if find_spec("matplotlib") is None:
+        raise ConfigError("a picture needs the package 'matplotlib', which is not installed", fix=EXTRA)
 
 
 def has_parquet() -> bool:

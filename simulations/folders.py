@@ -18,10 +18,7 @@ def write_folder(folder: Path, files: Files, *, marker: str) -> None:
     One that is there is replaced when it is empty or holds ``marker``; any other is left alone (ConfigError).
     Raises StateError when the disk refuses.
     """
-    if folder.exists() and not _may_go(folder, marker):
-        raise ConfigError(
-            "the folder is there and holds something else", where=str(folder), fix="name another folder"
-        )
+    check_folder(folder, marker=marker)
     mark = uuid4().hex
     beside, aside = (folder.with_name(f".{folder.name}.{mark}.{word}") for word in ("new", "old"))
     try:
@@ -36,6 +33,14 @@ def write_folder(folder: Path, files: Files, *, marker: str) -> None:
     finally:
         shutil.rmtree(beside, ignore_errors=True)
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def check_folder(folder: Path, *, marker: str) -> None:
+    """Raise ConfigError where ``write_folder`` would not write."""
+    if folder.exists() and not _may_go(folder, marker):
+        raise ConfigError(
+            "the folder is there and holds something else", where=str(folder), fix="name another folder"
+        )
 
 
 def digest(content: bytes) -> dict[str, object]:

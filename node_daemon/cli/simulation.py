@@ -17,10 +17,10 @@ app = group("Experiments: which graph, protocol, data and faults give which accu
 def run(
     file: Annotated[Path, typer.Argument(help="The keyword arguments of simulations.Experiment, in TOML.")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder of the results; by default out/NAME.")
+        Path | None, typer.Option("--out", help="Folder for results; of a sweep out/NAME by default.")
     ] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", min=1, help="Points of a sweep at a time.")] = None,
-    on: Annotated[str, typer.Option("--on", help="Where the points run: cores or ray.")] = "cores",
+    on: Annotated[str | None, typer.Option("--on", help="Where the points run: cores or ray.")] = None,
     address: Annotated[str | None, typer.Option("--address", help="Of the Ray cluster.")] = None,
     plot: Plot = None,
     as_json: AsJson = False,
@@ -28,8 +28,9 @@ def run(
     """Run an experiment: event, vectorised, or real processes; or a sweep, where options are lists."""
     from simulations.sweep_command import run_file
 
-    code = run_file(file, out=out, jobs=jobs, on=on, address=address, plot=plot, as_json=as_json)
-    raise typer.Exit(code)
+    report = run_file(file, out=out, jobs=jobs, on=on, address=address, plot=plot)
+    show(Answer(report.data, report.text), as_json=as_json)
+    raise typer.Exit(report.exit_code)
 
 
 @app.command("compare", epilog="Example: p2pnode sim compare ring torus --plot both.png")
