@@ -1,7 +1,7 @@
 """The evaluations of a run while it goes on, whichever engine runs it."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,17 +12,31 @@ from simulations.metrics import consensus_distance
 from simulations.result_rows import Evaluated, RoundFigures
 from simulations.setting import Setting
 
+WAITING_BYTES = 1 << 26  # of models that wait to be evaluated together
 REPORTS = 1000  # of progress in a run, at most: a display costs more than a message
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Adopted:
+    """A model that waits to be evaluated together with others."""
+
+    node: int
+    round: int
+    time_s: float | None
+    model: Model
+
+
 class Course:
-    """Evaluates models as they are adopted: every ``every`` rounds, and the last ones in any case.
+    """Evaluates models as they are adopted: every ``every`` rounds, and the last ones in any case; of
+    the nodes that ``setting.evaluated`` names, or of all.
 
     Tells ``setting.progress`` how many rounds all nodes together have done, of nodes times rounds.
     """
 
     def __init__(self, setting: Setting, every: int) -> None:
-        self.rows: list[Evaluated] = []
+        self._rows: list[Evaluated] = []
+        self._waiting: list[_Adopted] = []
+        self._waiting_limit = max(1, WAITING_BYTES // max(1, setting.initial.params.nbytes))
         self._setting = setting
         self._every = every
         self._latest: dict[int, Evaluated] = {}
@@ -31,6 +45,12 @@ class Course:
         self._reached = [0] * setting.nodes
         self._done = 0
         self._next_report = 0
+
+    @property
+    def rows(self) -> tuple[Evaluated, ...]:
+        """A row per node and evaluated round, in the order in which they happened."""
+        self._evaluate_waiting()
+        return tuple(self._rows)
 
     @property
     def by_round(self) -> tuple[RoundFigures, ...]:
@@ -44,7 +64,7 @@ class Course:
         if self._every:
             self._distance.changed(node, model.params)
         if self._is_evaluated(round):
-            self._keep(self._evaluate(node, round, model=model, time_s=time_s))
+            self._wait(_Adopted(node, round, time_s, model))
             distance = self._distance.distance()
             self._figures[round] = RoundFigures(round, time_s, distance, bytes_sent)
         self._advance(node, round)
@@ -56,8 +76,9 @@ class Course:
             self._figures[round] = RoundFigures(round, None, consensus_distance(X), None)
         for node, row in enumerate(X):
             if is_evaluated:
-                self._keep(self._evaluate(node, round, model=Model(row, round), time_s=None))
+                self._wait(_Adopted(node, round, None, Model(row, round)))
             self._advance(node, round)
+        self._evaluate_waiting()  # before somebody changes X
 
     def count_bytes(self, after: Sequence[int]) -> None:
         """Fill in what all nodes had sent after round 1, 2, ..."""
@@ -66,12 +87,19 @@ class Course:
 
     def final(self, models: Sequence[Model], rounds: Sequence[int]) -> tuple[Evaluated, ...]:
         """The rows of the last models, evaluated now where they have not been."""
-        rows = tuple(
-            self._final(node, done, model)
+        self._evaluate_waiting()
+        last = [
+            _Adopted(node, done, None, model)
             for node, (done, model) in enumerate(zip(rounds, models, strict=True))
-        )
+        ]
+        evaluated = len(self._rows)
+        for one in last:
+            if not self._is_known(one):
+                self._wait(one)
+        self._evaluate_waiting()
+        del self._rows[evaluated:]  # which stay what happened every so many rounds
         self._setting.report(self._total, self._total)
-        return rows
+        return tuple(self._latest[one.node] for one in last if self._is_asked_for(one.node))
 
     @property
     def _total(self) -> int:
@@ -80,10 +108,6 @@ class Course:
     def _is_evaluated(self, round: int) -> bool:
         return self._every > 0 and round % self._every == 0
 
-    def _keep(self, row: Evaluated) -> None:
-        self.rows.append(row)
-        self._latest[row.node] = row
-
     def _advance(self, node: int, round: int) -> None:
         self._done += max(0, round - self._reached[node])
         self._reached[node] = max(round, self._reached[node])
@@ -91,15 +115,27 @@ class Course:
             self._next_report = self._done + self._total // REPORTS
             self._setting.report(min(self._done, self._total), self._total)
 
-    def _final(self, node: int, done: int, model: Model) -> Evaluated:
-        known = self._latest.get(node)
-        if known is not None and known.round == done:
-            return known
-        return self._evaluate(node, done, model=model, time_s=None)
+    def _is_asked_for(self, node: int) -> bool:
+        return self._setting.evaluated is None or node in self._setting.evaluated
 
-    def _evaluate(self, node: int, done: int, *, model: Model, time_s: float | None) -> Evaluated:
-        found = self._setting.learners[node].evaluate(model)
-        return Evaluated(node, done, time_s, found.accuracy, found.macro_f1, found.loss)
+    def _is_known(self, one: "_Adopted") -> bool:
+        known = self._latest.get(one.node)
+        return known is not None and known.round == one.round
+
+    def _wait(self, one: "_Adopted") -> None:
+        if self._is_asked_for(one.node):
+            self._waiting.append(one)
+            if len(self._waiting) >= self._waiting_limit:
+                self._evaluate_waiting()
+
+    def _evaluate_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        evaluate = self._setting.learner.evaluate
+        found = evaluate([one.node for one in waiting], [one.model for one in waiting])
+        for one, what in zip(waiting, found, strict=True):
+            row = Evaluated(one.node, one.round, one.time_s, what.accuracy, what.macro_f1, what.loss)
+            self._latest[one.node] = row
+            self._rows.append(row)
 
 
 def stacked(models: Sequence[Model]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -3,30 +3,40 @@
 from dataclasses import replace
 from functools import partial
 
+from p2pfl.errors import ConfigError
 from p2pfl.events import Adopt
 from simulations.course import Course, stacked
 from simulations.event_simulator import EventSimulator
+from simulations.faults import strike
 from simulations.gossip import make_gossip_swarm
 from simulations.result import Result
 from simulations.setting import Setting
 from simulations.swarm import Swarm, make_swarm
-from simulations.training import by_learners
+from simulations.training import by_swarm
 
 
 def run_event(setting: Setting, evaluate_every: int) -> Result:
     """Every node a ``p2pfl.node.Node``, in virtual time."""
+    if setting.is_double:
+        raise ConfigError(
+            "models travel as float32", where="dtype", fix='dtype = "float32", or engine = "vectorised"'
+        )
     members = setting.members
     numbers = {member: number for number, member in enumerate(members)}
     course = Course(setting, evaluate_every)
+    setting.faults.check_virtual()
+    triggers = setting.faults.triggers(setting.rounds)
 
     def watch(member: str, adopt: Adopt, now_s: float) -> None:
         sent = simulator.bytes_sent
         course.adopted(numbers[member], adopt.round, model=adopt.model, time_s=now_s, bytes_sent=sent)
+        for verb, node in triggers.done(numbers[member], adopt.round):
+            strike(simulator, members[node], verb)
 
     down = frozenset(members[node] for node in setting.faults.down)
     simulator = EventSimulator(
         _swarm(setting, down),
-        train=by_learners(dict(zip(members, setting.learners, strict=True))),
+        train=by_swarm(setting.learner, numbers),
         network=setting.network,
         seed=setting.seed,
         compute_s=setting.compute,
@@ -41,7 +51,7 @@ def run_event(setting: Setting, evaluate_every: int) -> Result:
         engine="event",
         seed=setting.seed,
         rounds=setting.rounds,
-        accuracy=tuple(course.rows),
+        accuracy=course.rows,
         final=final,
         models=stacked(models),
         bytes_sent=simulator.bytes_sent,

@@ -6,9 +6,8 @@ the order in which they were caused, so that a run is a function of its argument
 A crash loses what the member had not stored.  What it had sent arrives, what was on the way to it does not.
 A restart makes a fresh node, restores the last stored snapshot, and brings the links up again; a join makes
 a fresh node without a history; who leaves says good-bye.  What becomes of links then, and in a partition,
-stands in ``simulations.connections``.  A training takes the virtual time that ``compute_s`` says; it is
-computed when that time is over, since nothing needs its result earlier.  ``simulations.invariants`` are
-checked all the while.
+stands in ``simulations.connections``.  A training takes the virtual time that ``compute_s`` says
+(``simulations.training``).  ``simulations.invariants`` are checked all the while.
 """
 
 from collections import Counter
@@ -45,7 +44,7 @@ from simulations.network import Network
 from simulations.post import Post
 from simulations.swarm import Swarm
 from simulations.traces import Trace
-from simulations.training import Trainer
+from simulations.training import Trainer, Trainings
 
 QUIET_S = 3600.0  # heartbeats and churn never end: a run in which nobody adopts a model for so long is over
 
@@ -68,7 +67,7 @@ class EventSimulator:
         for member in down:
             _check_member(swarm, member)
         self._swarm = swarm
-        self._train = train
+        self._trainings = Trainings(train)
         self._compute = compute_from(compute_s)
         self._seed = seed
         self._agenda = Agenda()
@@ -373,13 +372,14 @@ class EventSimulator:
         host.is_training = True
         seconds = self._compute.of(self._links.numbers[member], self._record.trainings[member], self._seed)
         self._record.trainings[member] += 1
-        agenda.at(agenda.now_s + seconds, partial(self._end_training, host, request))
+        self._trainings.begin(host, request)
+        agenda.at(agenda.now_s + seconds, partial(self._end_training, host))
 
-    def _end_training(self, host: Host, request: Train) -> None:
+    def _end_training(self, host: Host) -> None:
         if not host.is_up:
             return
         host.is_training = False
-        model, host.state = self._train(host.member, request, host.state)
+        model, host.state = self._trainings.end(host)
         self._handle(host, Trained(model))
 
     def _adopt(self, host: Host, adopt: Adopt) -> None:

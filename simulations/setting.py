@@ -1,28 +1,27 @@
 """An experiment with every name looked up and every value checked: all that an engine needs."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias, cast
 
 import networkx as nx
-import numpy as np
-from numpy.typing import NDArray
 
 import topologies
 from p2pfl import registry
 from p2pfl.aggregation.blocks import aggregate
 from p2pfl.aggregation.mean import mean
-from p2pfl.data.dataset import Samples
-from p2pfl.data.feature_noise import held_samples
 from p2pfl.errors import ConfigError
-from p2pfl.learning.learner import Learner, LearnerSetup, LearningTask
+from p2pfl.learning.learner import LearnerSetup, LearningTask
+from p2pfl.learning.swarm_learner import SwarmLearner
 from p2pfl.model import Model
 from p2pfl.protocols.protocol import ExchangeProtocol, Setup
 from simulations.compute import Compute
 from simulations.faults import Faults
 from simulations.gossip import Gossip
+from simulations.graph_tables import graph_from
+from simulations.local_training import Manner, Split, swarm_data, swarm_learner
 from simulations.network import Network, network_from
 from simulations.swarm import member_ids
 
@@ -31,7 +30,6 @@ MAX_SEED = 2**32 - 1
 
 Options: TypeAlias = Mapping[str, object]
 Progress: TypeAlias = Callable[[int, int], None]  # (done, of how many)
-Split: TypeAlias = Callable[..., Sequence[NDArray[np.int64]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +53,7 @@ class Setting:
     make_protocol: Callable[[Setup], ExchangeProtocol]
     task: Choice | None  # None: an object of the caller's
     partition: Choice
-    learners: tuple[Learner, ...]
+    learner: SwarmLearner
     initial: Model
     network: Network
     rounds: int
@@ -64,12 +62,15 @@ class Setting:
     faults: Faults
     membership: Gossip | None  # None: a roster that never changes
     samples: tuple[int, ...]  # rows that each node trains on
+    evaluated: frozenset[int] | None = None  # nodes whose models are; None: all
+    device: str = "cpu"
+    is_double: bool = False
     progress: Progress | None = None  # told now and then how far the run is; may raise to stop it
 
     @property
     def nodes(self) -> int:
         """N."""
-        return len(self.learners)
+        return len(self.samples)
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -98,7 +99,9 @@ def about(key: str) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        error.where = error.where or key
+        if key not in error.where:  # a place in a file, or an option as a daemon's config has it
+            error.facts = (*error.facts, f"in {key}") if error.where else error.facts
+            error.where = error.where or key
         raise
 
 
@@ -121,6 +124,8 @@ def schedule_of(topology: object, *, nodes: int | None, seed: int) -> topologies
     with about("topology"):
         if isinstance(topology, nx.Graph):
             return _static(topology, nodes)
+        if isinstance(topology, Mapping) and "edges" in topology:
+            return _static(graph_from(topology), nodes)
         if isinstance(topology, str | Mapping):
             named = choice("topology", topology)
             options = dict(named.options)
@@ -179,24 +184,18 @@ def task_of(found: Choice) -> LearningTask:
         return make(**found.options)
 
 
-def learners_of(
-    task: LearningTask, partition: Choice, nodes: int, *, rounds: int, seed: int
-) -> tuple[tuple[Learner, ...], tuple[int, ...]]:
-    """A learner per node on its part of the training rows, and their numbers; all have the whole test set."""
+def learner_of(
+    task: LearningTask, partition: Choice, nodes: int, *, setup: LearnerSetup, manner: Manner
+) -> tuple[SwarmLearner, tuple[int, ...]]:
+    """The learners of all nodes on their parts of the training rows, and how many rows each has."""
     with about("task"):
         data = task.dataset()
     with about("partition"):
         split = cast(Split, registry.resolve("partition", partition.name))
         registry.check_options("partition", partition.name, split, options=partition.options)
-        parts = split(data.train, nodes, seed, **partition.options)
-
-    def learner(number: int, train: Samples) -> Learner:
-        return task.learner(train, data.test, LearnerSetup(seed=seed, number=number, rounds=rounds))
-
+        parts = swarm_data(data, split, nodes, seed=setup.seed, **partition.options)
     with about("task"):
-        held = partial(held_samples, split, data.train, parts, seed=seed, options=partition.options)
-        learners = tuple(learner(number, held(part=number)) for number in range(len(parts)))
-    return learners, tuple(len(rows) for rows in parts)
+        return swarm_learner(task, parts, setup, manner=manner), tuple(len(rows) for rows in parts.rows)
 
 
 def network_of(found: Network | Options | None) -> Network:

@@ -9,6 +9,7 @@ import numpy as np
 
 from p2pfl.errors import unknown_name
 from p2pfl.learning.learner import TrainingState
+from p2pfl.learning.swarm_learner import Training
 from p2pfl.model import Model
 from simulations.course import Course, stacked
 from simulations.result import Result
@@ -69,21 +70,18 @@ def _push(setting: Setting, X: Rows, train: TrainAll) -> tuple[Rows, Traffic]:
 
 def _averaged(setting: Setting, evaluate_every: int, mix: Mix) -> Result:
     course = Course(setting, evaluate_every)
-    states: list[TrainingState] = [{} for _ in setting.learners]
+    update = setting.learner.rows_trainer()
 
     def train(X: Rows, round: int) -> Rows:
         if round:
             adopted(X, round)
-        trained = np.empty_like(X)
-        for i, learner in enumerate(setting.learners):
-            model, states[i] = learner.train(Model(X[i].astype(np.float32, copy=False), round), states[i])
-            trained[i] = model.params
-        return trained
+        return update(X, round)
 
     def adopted(X: Rows, round: int) -> None:
         course.all_adopted(X.astype(np.float32, copy=False), round)
 
-    start = stacked([setting.initial] * setting.nodes)
+    dtype = np.float64 if setting.is_double else np.float32
+    start: Rows = np.repeat(setting.initial.params[np.newaxis].astype(dtype), setting.nodes, axis=0)
     mixed, traffic = mix(setting, start, train)
     adopted(mixed, setting.rounds)
     course.count_bytes([models * setting.initial.params.nbytes for models in traffic.after])
@@ -93,12 +91,12 @@ def _averaged(setting: Setting, evaluate_every: int, mix: Mix) -> Result:
 
 def _walked(setting: Setting, evaluate_every: int) -> Result:
     course = Course(setting, evaluate_every)
-    states: list[TrainingState] = [{} for _ in setting.learners]
+    states: list[TrainingState] = [{} for _ in setting.samples]
     path = PATHS[setting.protocol.name](setting)
 
     def train(node: int, x: Rows, age: int) -> Rows:
         given = Model(x.astype(np.float32, copy=False), age)
-        model, states[node] = setting.learners[node].train(given, states[node])
+        [(model, states[node])] = setting.learner.train([Training(node, given, states[node])])
         course.adopted(node, age + 1, model=model, time_s=None)
         return model.params
 
@@ -116,7 +114,7 @@ def _result(
         engine="vectorised",
         seed=setting.seed,
         rounds=setting.rounds,
-        accuracy=tuple(course.rows),
+        accuracy=course.rows,
         final=final,
         models=stacked(models),
         bytes_sent=with_model * setting.initial.params.nbytes,

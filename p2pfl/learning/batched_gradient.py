@@ -24,6 +24,7 @@ TOLERANCE = (
     1e-3  # of the gradients that are compared before a module is trusted; padding errors are far larger
 )
 PROBE_ROWS = 3
+CPU = torch.device("cpu")
 # Their outputs depend on chance or on the other rows of a mini-batch, which padding would change in silence.
 REFUSED: Mapping[type[nn.Module], str] = {
     **dict.fromkeys((nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d), "normalises over the mini-batch"),
@@ -45,11 +46,15 @@ class Minibatches:
 
 
 class BatchedGradient:
-    """Gradients and outputs of n models of one module."""
+    """Gradients and outputs of n models of one float32 module, which is its own from here on.
 
-    def __init__(self, module: nn.Module, loss: Loss) -> None:
+    It computes on ``device`` in the type ``dtype``.
+    """
+
+    def __init__(
+        self, module: nn.Module, loss: Loss, *, device: torch.device = CPU, dtype: torch.dtype = torch.float32
+    ) -> None:
         _refuse(module)
-        self._module = module
         self._loss = loss
         self.is_padded = loss is functional.cross_entropy
         tensors = flat.travelling(module)
@@ -61,7 +66,8 @@ class BatchedGradient:
         self.trainable = [name for name, tensor in module.named_parameters() if tensor.requires_grad]
         if not all(tensor.dtype == torch.float32 for _, tensor in tensors):
             raise NotBatchableError("its tensors are not all float32")
-        self._gradient = vmap(grad(self._one_loss), in_dims=(0, 0, 0, 0, 0))
+        self._module = module.to(device, dtype)
+        self._gradient = vmap(grad(self._one_loss), in_dims=(0, 0, 0))
         self._outputs = vmap(self._one_output, in_dims=(0, None))
 
     def views(self, X: Tensor) -> Tensors:
@@ -98,12 +104,11 @@ class BatchedGradient:
         places = torch.arange(size, device=counts.device)
         weights = (places < counts).to(batch.inputs.dtype) / counts
         with torch.no_grad():
-            found: Tensors = self._gradient(trained, fixed, batch.inputs, batch.labels, weights)
+            found: Tensors = self._gradient(trained, fixed, (batch.inputs, batch.labels, weights))
         return found
 
-    def _one_loss(
-        self, trained: Tensors, fixed: Tensors, inputs: Tensor, labels: Tensor, weights: Tensor
-    ) -> Tensor:
+    def _one_loss(self, trained: Tensors, fixed: Tensors, batch: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        inputs, labels, weights = batch
         outputs = functional_call(self._module, {**trained, **fixed}, (inputs,))
         if self.is_padded:
             loss: Tensor = (functional.cross_entropy(outputs, labels, reduction="none") * weights).sum()

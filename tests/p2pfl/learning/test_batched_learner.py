@@ -190,8 +190,8 @@ def test_the_size_of_a_chunk_changes_nothing_but_rounding() -> None:
     update, setup = case._update(), LearnerSetup(SEED, 0, ROUNDS)
     small = BatchedLearner(case._initial_module(setup), data, update=update, setup=setup, chunk_bytes=1)
     large = batched(case)
-    assert [len(chunk) for chunk in small.chunks()] == [1] * len(SIZES)
-    assert [len(chunk) for chunk in large.chunks()] == [len(SIZES)]
+    assert [len(chunk) for chunk in small._chunks(np.arange(len(SIZES)))] == [1] * len(SIZES)
+    assert [len(chunk) for chunk in large._chunks(np.arange(len(SIZES)))] == [len(SIZES)]
     X = np.repeat(large.initial().params[np.newaxis], len(SIZES), axis=0)
     assert np.abs(small.rows_trainer()(X, 0) - large.rows_trainer()(X, 0)).max() < 1e-6
 
