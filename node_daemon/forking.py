@@ -197,6 +197,7 @@ class ForkServer:
         deadline_s = time.monotonic() + self._grace_s
         for pid in self._homes:
             os.kill(pid, signal.SIGTERM)
+            os.kill(pid, signal.SIGCONT)  # one that is suspended hears it then
         while self._homes and (left_s := deadline_s - time.monotonic()) > 0:
             self._turn(selector, left_s)
 

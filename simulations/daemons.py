@@ -97,15 +97,29 @@ class Daemon:
 
     def model(self) -> NDArray[np.float32]:
         """The parameters [P] in the newest checkpoint."""
-        newest, params = -1, np.empty(0, np.float32)
-        for path in (self.home / "state").glob("ckpt-*.safetensors"):
-            with safe_open(str(path), framework="np") as file:
-                sequence = int(json.loads(file.metadata()["p2pnode"])["sequence"])
-                if sequence > newest:
-                    newest, params = sequence, file.get_tensor("model")
-        if newest < 0:
+        found = self.newest()
+        if found is None:
             raise P2PError(f"{self.name} has no checkpoint", where=str(self.home))
-        return params
+        return found[1]
+
+    def newest(self) -> tuple[int, NDArray[np.float32]] | None:
+        """Round and parameters [P] in the newest checkpoint, if there is one."""
+        newest, found = -1, None
+        for path in self._checkpoints():
+            with safe_open(str(path), framework="np") as file:
+                facts = json.loads(file.metadata()["p2pnode"])
+                if int(facts["sequence"]) > newest:
+                    newest, found = int(facts["sequence"]), (int(facts["round"]), file.get_tensor("model"))
+        return found
+
+    def forget_model(self) -> None:
+        """Remove its checkpoints, while it is down: it will begin as one that is new."""
+        for path in self._checkpoints():
+            path.unlink()
+        self.finished_round = None
+
+    def _checkpoints(self) -> list[Path]:
+        return list((self.home / "state").glob("ckpt-*.safetensors"))
 
     def proportional_set_size(self) -> int:
         """Memory in bytes, shared pages divided by their users; Linux only."""

@@ -12,7 +12,9 @@
     churn = { up_s = 300.0, down_s = 60.0, share = 0.5 }   # simulations.churn
     availability = "machines.csv"                          # likewise
 
-Nodes are numbers from 0.  ``restart`` is there by itself too.
+Nodes are numbers from 0.  ``restart`` is there by itself too.  What is done to nodes (not partitions) may
+come at a round instead of a time, ``at_round = 5``: see ``simulations.round_faults``, whose faults alone real
+daemons can suffer.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -24,6 +26,16 @@ from typing import Protocol
 
 from p2pfl.errors import ConfigError, unknown_name
 from simulations.churn import TIME, Churn, ChurnTimes, Periods, churn_from, read_availability
+from simulations.round_faults import (
+    AT_ROUND,
+    NODE_VERBS,
+    STARTS,
+    RoundFault,
+    Triggers,
+    check_rounds,
+    down_at_first,
+    round_faults,
+)
 
 # verb -> its keys that are needed, and those that may be left out; node and nodes are either of them
 VERBS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -36,8 +48,8 @@ VERBS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "restart": (("at_s",), ("node", "nodes")),
 }
 LATER = ("restart_s", "join_s", "heal_s")  # keys with the time of the end
-STARTS = ("join", "restart")
 PLANS = ("availability", "churn")
+KNOWN = sorted({*VERBS, *NODE_VERBS, *PLANS})
 
 
 class Faulty(Protocol):
@@ -98,6 +110,7 @@ class Fault:
     at_s: float
     groups: tuple[tuple[int, ...], ...] = ()
     end_s: float | None = None
+    where: str = ""  # its key
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +120,7 @@ class Faults:
     faults: tuple[Fault, ...] = ()
     churn: Churn | None = None
     availability: Periods = field(default_factory=dict)
+    by_round: tuple[RoundFault, ...] = ()
 
     @property
     def down(self) -> frozenset[int]:
@@ -117,10 +131,50 @@ class Faults:
                 for node in fault.groups[0]:
                     first.setdefault(node, fault)
         late = {node for node, fault in first.items() if fault.verb in STARTS}
+        late |= down_at_first(self.by_round) - first.keys()
         return frozenset(late | {node for node, periods in self.availability.items() if periods[0][0] > 0})
 
+    @property
+    def is_timed(self) -> bool:
+        """Does anything happen at a virtual time?"""
+        return bool(self.faults or self.churn or self.availability)
+
+    def triggers(self, rounds: int) -> Triggers:
+        """What happens at rounds; raises ConfigError for a round that the run does not have."""
+        check_rounds(self.by_round, rounds)
+        return Triggers(self.by_round)
+
+    def check_virtual(self) -> None:
+        """Refuse what virtual time does not know."""
+        for fault in self.by_round:
+            if fault.verb == "suspend":
+                raise ConfigError(
+                    "a simulated node cannot be suspended",
+                    where=fault.where,
+                    fix='engine = "processes", or crash with restart_round',
+                )
+
+    def check_real(self) -> None:
+        """Refuse what real daemons cannot suffer, naming the key."""
+        for fault in self.faults:
+            is_of_nodes = fault.verb in NODE_VERBS
+            raise ConfigError(
+                f"{fault.verb} of real daemons at a virtual time"
+                if is_of_nodes
+                else f"no {fault.verb} of daemons",
+                where=fault.where,
+                fix='at_round = 5, or engine = "event"' if is_of_nodes else 'engine = "event"',
+            )
+        for key, found in (("churn", self.churn), ("availability", self.availability)):
+            if found:
+                raise ConfigError(
+                    f"real daemons have no {key}, which goes by virtual time",
+                    where=f"faults.{key}",
+                    fix='crash with at_round and restart_round, or engine = "event"',
+                )
+
     def schedule(self, simulator: Faulty, *, seed: int) -> None:
-        """Have all of it happen; the simulator was made with ``down``."""
+        """Have happen what goes by time; the simulator was made with ``down``."""
         for fault in self.faults:
             _schedule_one(simulator, fault)
         for node, periods in self.availability.items():
@@ -143,17 +197,16 @@ def faults_from(found: object, *, nodes: int) -> Faults:
         return found
     if not isinstance(found, Mapping):
         raise ConfigError(f"faults must be a table, not {found!r}", where="faults")
-    faults: list[Fault] = []
+    faults: list[Fault | RoundFault] = []
     for key, value in found.items():
-        if key not in VERBS and key not in PLANS:
-            raise unknown_name("fault", str(key), [*VERBS, *PLANS], where=f"faults.{key}")
-        if key in VERBS:
+        if key not in KNOWN:
+            raise unknown_name("fault", str(key), KNOWN, where=f"faults.{key}")
+        if key not in PLANS:
             lines = [value] if isinstance(value, Mapping) else value
             if not isinstance(lines, Sequence) or isinstance(lines, str):
                 raise ConfigError(f"{key} must be a list of tables, not {value!r}", where=f"faults.{key}")
-            faults += [
-                _fault(key, line, where=f"faults.{key}[{i}]", nodes=nodes) for i, line in enumerate(lines)
-            ]
+            for i, line in enumerate(lines):
+                faults += _line(key, line, where=f"faults.{key}[{i}]", nodes=nodes)
     churn = found.get("churn")
     if churn is not None and not isinstance(churn, Mapping):
         raise ConfigError(f"churn must be a table, not {churn!r}", where="faults.churn")
@@ -163,9 +216,10 @@ def faults_from(found: object, *, nodes: int) -> Faults:
             f"availability must be the name of a file, not {path!r}", where="faults.availability"
         )
     return Faults(
-        tuple(faults),
+        tuple(fault for fault in faults if isinstance(fault, Fault)),
         None if churn is None else churn_from(churn),
         {} if path is None else read_availability(Path(path), nodes=nodes),
+        tuple(fault for fault in faults if isinstance(fault, RoundFault)),
     )
 
 
@@ -183,6 +237,11 @@ def _schedule_one(simulator: Faulty, fault: Fault) -> None:
                 _ways(simulator, member)[verb](at_s=fault.at_s)
                 if fault.end_s is not None:
                     _ways(simulator, member)["join" if verb == "leave" else "restart"](at_s=fault.end_s)
+
+
+def strike(simulator: Faulty, member: str, verb: str) -> None:
+    """Do something to a member now."""
+    _ways(simulator, member)[verb]()
 
 
 def _ways(simulator: Faulty, member: str) -> Mapping[str, Callable[..., None]]:
@@ -205,9 +264,22 @@ def _come_and_go(simulator: Faulty, member: str, times: ChurnTimes, *, verb: str
     simulator.call(go, at_s=down_s)
 
 
-def _fault(verb: str, line: object, *, where: str, nodes: int) -> Fault:
+def _line(verb: str, line: object, *, where: str, nodes: int) -> Sequence[Fault | RoundFault]:
     if not isinstance(line, Mapping):
         raise ConfigError(f"{line!r} is no table", where=where)
+    if AT_ROUND in line and verb in NODE_VERBS:
+        if "at_s" in line:
+            raise ConfigError(f"{verb} at a time and at a round", where=where, fix="at_s or at_round")
+        (struck,) = _groups(verb, line, where=where, nodes=nodes)
+        return round_faults(verb, line, where=where, nodes=struck)
+    if verb not in VERBS:
+        raise ConfigError(f"{verb} has no at_round", where=f"{where}.at_round")
+    if AT_ROUND in line:
+        raise ConfigError(f"{verb} goes by time", where=f"{where}.at_round", fix="at_s = 10.0")
+    return [_fault(verb, line, where=where, nodes=nodes)]
+
+
+def _fault(verb: str, line: Mapping[str, object], *, where: str, nodes: int) -> Fault:
     needed, optional = VERBS[verb]
     for key in line:
         if key not in (*needed, *optional):
@@ -220,7 +292,7 @@ def _fault(verb: str, line: object, *, where: str, nodes: int) -> Fault:
     end_s = TIME.demand(line[ends[0]], f"{where}.{ends[0]}") if ends else None
     if end_s is not None and end_s <= at_s:
         raise ConfigError(f"{ends[0]} = {end_s} is not after at_s = {at_s}", where=f"{where}.{ends[0]}")
-    return Fault(verb, at_s, _groups(verb, line, where=where, nodes=nodes), end_s)
+    return Fault(verb, at_s, _groups(verb, line, where=where, nodes=nodes), end_s, where)
 
 
 def _groups(verb: str, line: Mapping[str, object], *, where: str, nodes: int) -> tuple[tuple[int, ...], ...]:

@@ -30,6 +30,7 @@ POLL_S = 0.05
 CLOSE_TIMEOUT_S = 20.0  # a daemon stops within 10 s, and is killed then
 COMMAND_TIMEOUT_S = 30.0
 SERVER_LOG = "fork-server.log"
+ENDINGS = (signal.SIGTERM, signal.SIGKILL)
 # One thread per process: many of them share a few cores, and a fork must find no second thread.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -99,10 +100,15 @@ class Processes:
         """Ask a daemon to end: checkpoint, good-bye."""
         self._end(number, signal.SIGTERM)
 
+    def send_signal(self, number: int, how: signal.Signals) -> None:
+        """Send a signal to a daemon, if it runs."""
+        self._signal(self.daemons[number], how)
+
     def stop_all(self) -> None:
-        """Ask all daemons to end, and wait for them."""
+        """Ask all daemons to end, the suspended too, and wait for them."""
         for daemon in self.daemons:
             self._signal(daemon, signal.SIGTERM)
+            self._signal(daemon, signal.SIGCONT)
         self.wait(lambda: not any(d.is_running for d in self.daemons), timeout_s=CLOSE_TIMEOUT_S)
 
     def poll(self, timeout_s: float = POLL_S) -> None:
@@ -124,8 +130,9 @@ class Processes:
         *,
         timeout_s: float,
         on_poll: Callable[[Sequence[Daemon]], None] | None = None,
+        poll_s: float | None = None,
     ) -> None:
-        """Poll until ``is_so()``; raises P2PError after ``timeout_s``."""
+        """Poll every so often until ``is_so()``; raises P2PError after ``timeout_s``."""
         deadline_s = time.monotonic() + timeout_s
         while not is_so():
             if time.monotonic() > deadline_s:
@@ -134,7 +141,7 @@ class Processes:
                     facts=[daemon.summary for daemon in self.daemons],
                     fix=f"look at the daemon.log of each in {self.folder}",
                 )
-            self.poll()
+            self.poll(POLL_S if poll_s is None else poll_s)
             if on_poll is not None:
                 on_poll(self.daemons)
 
@@ -159,6 +166,12 @@ class Processes:
         """Memory of each running daemon in bytes, shared pages divided by their users; Linux only."""
         return [daemon.proportional_set_size() for daemon in self.daemons if daemon.is_running]
 
+    def memory_bytes(self) -> tuple[int, ...] | None:
+        """The proportional set size of every daemon, 0 of one that is down; None where it cannot be known."""
+        if sys.platform != "linux":
+            return None
+        return tuple(daemon.proportional_set_size() if daemon.is_running else 0 for daemon in self.daemons)
+
     def close(self) -> None:
         """End all daemons and the fork server, and remove the homes if they were temporary."""
         server, self._server = self._server, None
@@ -171,13 +184,17 @@ class Processes:
             if self._is_folder_mine:
                 shutil.rmtree(self.folder, ignore_errors=True)
 
+    def wait_ended(self, number: int) -> None:
+        """Until a daemon is no more."""
+        self.wait(lambda: not self.daemons[number].is_running, timeout_s=CLOSE_TIMEOUT_S)
+
     def _end(self, number: int, how: signal.Signals) -> None:
-        daemon = self.daemons[number]
-        self._signal(daemon, how)
-        self.wait(lambda: not daemon.is_running, timeout_s=CLOSE_TIMEOUT_S)
+        self.send_signal(number, how)
+        self.wait_ended(number)
 
     def _signal(self, daemon: Daemon, how: signal.Signals) -> None:
-        daemon.is_expected_to_end = True
+        if how in ENDINGS:
+            daemon.is_expected_to_end = True
         if daemon.is_running and daemon.pid is not None:
             os.kill(daemon.pid, how)
 

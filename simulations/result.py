@@ -28,8 +28,9 @@ class Result:
 
     ``accuracy`` has one row per node and evaluated round, in the order in which they happened, ``by_round``
     one per evaluated round; ``models`` [N, P] are the last adopted ones, ``final`` their evaluations.
-    ``bytes_sent`` counts models and bodies; real daemons count only messages with a model.  ``config`` is the
-    experiment as a file has it, ``versions`` what ``p2pnode version`` says, ``graph`` the one of round 0.
+    ``bytes_sent`` counts models and bodies.  ``config`` is the experiment as a file has it, ``versions`` what
+    ``p2pnode version`` says, ``graph`` the one of round 0.  ``memory_bytes`` is of real daemons on Linux: the
+    proportional set size of each when the last has done its rounds, 0 of one that is down then.
     """
 
     engine: str
@@ -45,6 +46,7 @@ class Result:
     config: Mapping[str, Plain] = field(default_factory=dict)
     versions: Mapping[str, str | None] = field(default_factory=dict)
     graph: nx.Graph | None = None
+    memory_bytes: tuple[int, ...] | None = None
 
     @property
     def nodes(self) -> int:

@@ -148,12 +148,30 @@ def test_on_a_ring_models_move_along_ring_edges_only_though_all_are_linked(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("protocol", "rounds"), [("gossip_averaging", 10), ("cyclic_pass", 20)])
-def test_five_real_daemons_are_the_event_simulator(protocol: str, rounds: int) -> None:
+@pytest.mark.parametrize("topology", ["ring", "partial mesh"])
+def test_averaging_by_real_daemons_is_the_event_simulator(topology: str) -> None:
+    graph = {"ring": topologies.ring(NODES), "partial mesh": GRAPHS["partial mesh"]}[topology]
     event, processes = (
-        Experiment(nodes=NODES, protocol=protocol, rounds=rounds, engine=engine).run()
-        for engine in ("event", "processes")
+        Experiment(topology=graph, rounds=10, engine=engine).run() for engine in ("event", "processes")
     )
     assert processes.models == pytest.approx(event.models, abs=1e-4)
     assert processes.final_accuracy == pytest.approx(event.final_accuracy, abs=0.01)
-    assert processes.bytes_sent == event.bytes_sent
+    assert (processes.messages_sent, processes.bytes_sent) == (event.messages_sent, event.bytes_sent)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("protocol", ["cyclic_pass", "random_walk"])
+@pytest.mark.parametrize("topology", ["ring", "partial mesh"])
+def test_tokens_of_real_daemons_visit_the_same_nodes(topology: str, protocol: str) -> None:
+    graph = {"ring": topologies.ring(NODES), "partial mesh": GRAPHS["partial mesh"]}[topology]
+    event, processes = (
+        Experiment(topology=graph, protocol=protocol, rounds=30, engine=engine).run()
+        for engine in ("event", "processes")
+    )
+    visits = [
+        sorted({(row.round, row.node) for row in found.accuracy if row.round < 30})  # all end with the last
+        for found in (event, processes)
+    ]
+    assert visits[0] == visits[1]
+    assert [done for done, _ in visits[0]] == list(range(1, 30))
+    assert processes.models == pytest.approx(event.models, abs=1e-4)
