@@ -5,9 +5,13 @@ installed on the machines of the cluster, and files that an experiment names mus
 """
 
 import json
+import re
+import socket
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -19,6 +23,8 @@ from p2pfl.errors import P2PError
 from simulations.point_jobs import Answer, Failure, Job, answer_from, do
 from simulations.processes import ONE_THREAD
 
+CONNECT_TIMEOUT_S = 5.0
+HOST_AND_PORT = re.compile(r"(?:ray://)?\[?([^/\]]+?)\]?:(\d{1,5})")
 MAX_WAITING = 1000  # jobs that the cluster knows of at a time
 
 Returned: TypeAlias = tuple[str, dict[str, bytes]]  # the answer as JSON; name of each file -> its content
@@ -34,24 +40,21 @@ class RayCluster:
     def __init__(self, address: str | None = None, *, limit: int | None = None) -> None:
         self._address = address
         self._limit = limit or MAX_WAITING
-        self._is_mine = False
+        self._open = ExitStack()
 
     def __enter__(self) -> Self:
-        if not ray.is_initialized():
-            try:
-                ray.init(address=self._address, include_dashboard=None, log_to_driver=False)
-            except (ConnectionError, ValueError, RuntimeError) as error:
-                raise P2PError(
-                    f"no Ray cluster answers: {error}", where="address", fix="ray status shows it"
-                ) from error
-            self._is_mine = True
+        with ExitStack() as opened:
+            opened.enter_context(redirect_stdout(sys.stderr))  # Ray says there what happens to its workers
+            if not ray.is_initialized():
+                self._connect()
+                opened.callback(ray.shutdown)
+            self._open = opened.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._is_mine:
-            ray.shutdown()
+        self._open.close()
 
     def work(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, Answer]]:
         """Do all jobs; yields each as soon as it is done."""
@@ -69,6 +72,18 @@ class RayCluster:
         finally:
             for reference in running:
                 ray.cancel(reference, force=True)
+
+    def _connect(self) -> None:
+        place = self._address and HOST_AND_PORT.fullmatch(self._address)
+        try:
+            if place:
+                # Ray itself would try for minutes.
+                socket.create_connection((place[1], int(place[2])), CONNECT_TIMEOUT_S).close()
+            ray.init(address=self._address, log_to_driver=False)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise P2PError(
+                f"no Ray cluster answers: {error}", where="address", fix="ray status shows it"
+            ) from error
 
 
 def remotely(table: str, is_run: bool) -> Returned:

@@ -14,9 +14,12 @@ from rich.table import Table
 from simulations.compare import compare_folders
 from simulations.experiment import Experiment
 from simulations.experiment_file import in_file, read_table
+from simulations.extras import check_picture
+from simulations.folders import check_folder
 from simulations.result import Result
+from simulations.result_files import FACTS
 from simulations.result_text import bytes_text
-from simulations.sweeps import HERE, Outcome, PointError, Sweep
+from simulations.sweeps import CORES, Outcome, PointError, Sweep
 
 DEFAULT_OUT = Path("out")
 DONE, FAILED, INTERRUPTED = 0, 1, 130  # exit codes
@@ -46,16 +49,19 @@ def run_file(
     ``out/NAME-OF-THE-FILE``), side by side.  Exit code 1 says that a point has failed, 130 that Ctrl-C has
     ended it.  Raises ConfigError, naming file and key, before anything is trained.
     """
+    check_picture(plot)
     table = read_table(path)
     with in_file(path):
         sweep = Sweep(table)
         if len(sweep.points) == 1 and on is None and address is None:
+            if out is not None:
+                check_folder(out, marker=FACTS)
             result = Experiment.from_table(sweep.points[0].table).run()
             return report_single(result, out=out, plot=plot)
     folder = out or DEFAULT_OUT / Path(path).stem
     progress = _Progress(len(sweep.points))
     try:
-        found = sweep.outcomes(folder, jobs=jobs, on=on or HERE, address=address, watch=progress.note)
+        found = sweep.outcomes(folder, jobs=jobs, on=on or CORES, address=address, watch=progress.note)
     except PointError:
         with in_file(path):
             raise

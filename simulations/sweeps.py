@@ -27,7 +27,7 @@ from simulations.point_jobs import Answer, Job, Workers
 from simulations.point_store import Figures, PointStore
 from simulations.result import Result
 
-HERE, RAY = "here", "ray"
+CORES, RAY = "cores", "ray"
 MAX_FACTS = 5  # points named in one error
 
 
@@ -68,11 +68,11 @@ class Sweep:
         self.points = tuple(points({key: _written(key, value) for key, value in whole.items()}))
 
     def run(
-        self, out: str | Path, *, jobs: int | None = None, on: str = HERE, address: str | None = None
+        self, out: str | Path, *, jobs: int | None = None, on: str = CORES, address: str | None = None
     ) -> list[tuple[Point, Result | P2PError]]:
         """Run what is not in ``out`` yet; every point with its result, or with the error that ended it.
 
-        ``"here"`` there are ``jobs`` processes (default: one per core); with ``"ray"`` the cluster at
+        On ``"cores"`` there are ``jobs`` processes (default: one per core); on ``"ray"`` the cluster at
         ``address`` decides.  Raises ConfigError for an error in any point before a single one is trained.
         """
         found = self.outcomes(out, jobs=jobs, on=on, address=address)
@@ -83,7 +83,7 @@ class Sweep:
         out: str | Path,
         *,
         jobs: int | None = None,
-        on: str = HERE,
+        on: str = CORES,
         address: str | None = None,
         watch: Watch | None = None,
     ) -> list[Outcome]:
@@ -122,11 +122,11 @@ def _written(key: str, value: object) -> object:
 
 def _place(on: str, jobs: int | None, address: str | None) -> Callable[[], Workers]:
     """Where points are run; everything about it is checked now."""
-    if on not in (HERE, RAY):
-        raise unknown_name("place", on, (HERE, RAY), where="on")
+    if on not in (CORES, RAY):
+        raise unknown_name("place", on, (CORES, RAY), where="on")
     if jobs is not None and jobs < 1:
         raise ConfigError(f"{jobs} jobs at a time", where="jobs", fix="take 1 or more")
-    if on == HERE:
+    if on == CORES:
         if address is not None:
             raise ConfigError(
                 "an address is of a Ray cluster", where="address", fix="run on ray, or leave it out"

@@ -125,7 +125,7 @@ def test_graphs_of_networkx_are_swept_as_plain_data() -> None:
 @pytest.mark.parametrize(
     ("options", "where", "words"),
     [
-        ({"on": "moon"}, "on", "unknown place 'moon'; known: here, ray"),
+        ({"on": "moon"}, "on", "unknown place 'moon'; known: cores, ray"),
         ({"jobs": 0}, "jobs", "0 jobs"),
         ({"address": "10.0.0.1:6379"}, "address", "Ray"),
     ],
