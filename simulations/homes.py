@@ -44,6 +44,7 @@ class Deployment:
     discovery: Literal["mdns", "static"] = "static"
     network: str = field(default_factory=lambda: f"{NETWORK_PREFIX}-{os.urandom(4).hex()}")
     is_deterministic: bool = False
+    device: str = "cpu"
     evaluate_every: int = 1
     late: frozenset[int] = frozenset()
 
@@ -124,6 +125,7 @@ def _config(
             "name": node_name(number),
             "number": number,
             "deterministic": deployment.is_deterministic,
+            "device": deployment.device,
             "evaluate_every": deployment.evaluate_every,
         },
         "network": {

@@ -43,7 +43,8 @@ def run_processes(setting: Setting, evaluate_every: int) -> Result:
         processes.stop_all()
         daemons = processes.daemons
         stored = [daemon.newest() or (0, setting.initial.params) for daemon in daemons]
-        rows = [row for daemon in daemons for row in _rows(daemon.number, daemon.records)]
+        judged = daemons if setting.evaluated is None else [daemons[i] for i in sorted(setting.evaluated)]
+        rows = [row for daemon in judged for row in _rows(daemon.number, daemon.records)]
         sent = [(daemon.bytes_sent, daemon.messages_sent) for daemon in daemons]
     models = [Model(params, done) for done, params in stored]
     return Result(
@@ -68,6 +69,10 @@ def _deployment(setting: Setting, evaluate_every: int) -> Deployment:
     membership = None if setting.membership == Gossip() else setting.membership
     undisturbed = replace(setting, faults=Faults(), membership=membership)
     check_undisturbed(undisturbed, "real daemons live in real time")
+    if setting.is_double:
+        raise ConfigError(
+            "models travel as float32", where="dtype", fix='dtype = "float32", or engine = "vectorised"'
+        )
     if setting.task is None:
         raise ConfigError("daemons need a task by name", where="task", fix='task = "my_lab.flowers:task"')
     if not isinstance(setting.schedule, Static):
@@ -81,6 +86,7 @@ def _deployment(setting: Setting, evaluate_every: int) -> Deployment:
         task=setting.task.table(),
         partition=setting.partition.table(),
         seed=setting.seed,
+        device=setting.device,
         evaluate_every=evaluate_every,
         late=setting.faults.down,
     )

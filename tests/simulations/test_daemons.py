@@ -91,7 +91,7 @@ def test_done_means_finished_and_its_last_round_evaluated(daemon: Daemon) -> Non
 def test_the_model_is_the_one_of_the_newest_checkpoint(daemon: Daemon) -> None:
     for sequence in (9, 10):  # 10 is newer, also where text would sort it first
         path = daemon.home / "state" / f"ckpt-0000000{sequence % 2}.{sequence:032x}.safetensors"
-        facts = {"p2pnode": json.dumps({"sequence": sequence})}
+        facts = {"p2pnode": json.dumps({"sequence": sequence, "round": 3})}
         save_file({"model": np.full(4, sequence, np.float32)}, path, metadata=facts)
 
     assert daemon.model().tolist() == [10.0] * 4
