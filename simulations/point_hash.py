@@ -6,10 +6,11 @@ the versions of other packages.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import file_digest, sha256
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TypeAlias
 
 from p2pfl.version import __version__
 from simulations.plain_data import Plain, Table, text_of
@@ -18,16 +19,21 @@ FILE_KEYS = ("availability", "path", "test_path", "trace")  # of options whose v
 NAMED = ("partition", "protocol", "task", "topology")  # options whose names may be import paths
 IMPORT_PATH = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):[A-Za-z_]\w*")
 
+Digest: TypeAlias = Callable[[Path], str]
 
-def point_hash(table: Table) -> str:
+
+def point_hash(table: Table, digest: Digest | None = None) -> str:
     """SHA-256, in hexadecimal digits; the same whatever the order of the keys."""
-    whole = {"experiment": table, "files": named_files(table), "version": __version__}
+    whole = {"experiment": table, "files": named_files(table, digest), "version": __version__}
     return sha256(text_of(whole).encode()).hexdigest()
 
 
-def named_files(table: Table) -> dict[str, str]:
-    """Every file that the table names -> the hash of its content, "" where there is none."""
-    return {name: _digest(path) for name, path in sorted(_files(table))}
+def named_files(table: Table, digest: Digest | None = None) -> dict[str, str]:
+    """Every file that the table names -> the hash of its content, "" where there is none.
+
+    ``digest`` is ``content_hash``, perhaps one that remembers.
+    """
+    return {name: (digest or content_hash)(path) for name, path in sorted(_files(table))}
 
 
 def _files(table: Table) -> Iterator[tuple[str, Path]]:
@@ -58,11 +64,11 @@ def _module_file(module: str) -> Path:
     return Path((spec and spec.origin) or "")
 
 
-def _digest(path: Path) -> str:
+def content_hash(path: Path) -> str:
     """Of a file its bytes, of a folder the names and bytes of the files right in it."""
     try:
         if path.is_dir():
-            parts = [f"{each.name} {_digest(each)}" for each in sorted(path.iterdir()) if each.is_file()]
+            parts = [f"{each.name} {content_hash(each)}" for each in sorted(path.iterdir()) if each.is_file()]
             return sha256("\n".join(parts).encode()).hexdigest()
         with path.open("rb") as file:
             return file_digest(file, "sha256").hexdigest()

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -17,7 +18,7 @@ from typing import Self, TypeAlias
 from p2pfl.errors import ConfigError, StateError
 from p2pfl.version import __version__
 from simulations.grid import Point
-from simulations.point_hash import named_files, point_hash
+from simulations.point_hash import content_hash, named_files, point_hash
 
 POINT_FILE = "point.json"
 PARTIAL = ".partial"
@@ -38,6 +39,7 @@ class PointStore:
     def __init__(self, out: Path) -> None:
         self._out = out
         self._lock = -1
+        self._digest = cache(content_hash)  # a file counts as it was when it was first looked at
 
     def __enter__(self) -> Self:
         try:
@@ -65,7 +67,7 @@ class PointStore:
 
     def find(self, point: Point) -> tuple[Path, Figures] | None:
         """The folder and figures of a point that is there already, whatever its label was then."""
-        wanted = point_hash(point.table)
+        wanted = point_hash(point.table, self._digest)
         for folder in sorted(self._out.glob(f"*-{wanted[:HASH_DIGITS]}")):
             try:
                 found = json.loads((folder / POINT_FILE).read_text("utf-8"))
@@ -85,10 +87,10 @@ class PointStore:
         content = {
             "schema_version": SCHEMA_VERSION,
             "label": point.label,
-            "hash": point_hash(point.table),
+            "hash": point_hash(point.table, self._digest),
             "version": __version__,
             "experiment": point.table,
-            "files": named_files(point.table),
+            "files": named_files(point.table, self._digest),
             "figures": dict(figures),
         }
         try:
@@ -111,7 +113,7 @@ class PointStore:
 
     def _name(self, point: Point) -> str:
         label = re.sub(r"[^\w.=-]+", "_", point.label, flags=re.ASCII)[:MAX_LABEL_CHARACTERS]
-        return f"{label}-{point_hash(point.table)[:HASH_DIGITS]}"
+        return f"{label}-{point_hash(point.table, self._digest)[:HASH_DIGITS]}"
 
     def _clear(self) -> None:
         shutil.rmtree(self._out / PARTIAL, ignore_errors=True)

@@ -163,3 +163,18 @@ def test_the_options_of_every_task_that_take_lists_are_those_of_its_dataset() ->
         parameters = inspect.signature(registry.resolve("task", name)).parameters  # type: ignore[arg-type]
         listed = {key for key, each in parameters.items() if "Sequence" in str(each.annotation)}
         assert listed == {key for key in parameters if takes_list("task", name, key)}
+
+
+def test_a_sweep_of_a_built_in_task_does_not_load_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would bring torch, in the process that only waits for others."""
+    asked: list[str] = []
+    resolve = registry.resolve
+
+    def noted(kind: str, name: str) -> object:
+        asked.append(kind)
+        return resolve(kind, name)
+
+    monkeypatch.setattr(registry, "resolve", noted)
+
+    assert len(points({"task": {"name": "digits", "step": [0.1, 0.3]}})) == 2
+    assert asked == ["dataset"]
