@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from datetime import date
 
 import networkx as nx
 
@@ -44,7 +45,7 @@ def _check_kind(key: str, value: object) -> None:
             where=key,
             fix="p2pnode sim run FILE.toml runs sweeps",
         )
-    if key in NAMED and isinstance(value, bool | int | float | list):
+    if key in NAMED and isinstance(value, bool | int | float | list | date):
         words = "a name, or a table with a name and options"
     elif key in TABLES and not isinstance(value, Mapping | Network | Faults):
         words = "a table"
