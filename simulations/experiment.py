@@ -11,7 +11,7 @@ import numpy as np
 import topologies
 from p2pfl.errors import ConfigError, unknown_name
 from p2pfl.learning.learner import LearnerSetup, LearningTask
-from p2pfl.protocols.token_pass import TokenPass
+from p2pfl.protocols.token import KIND as TOKEN
 from p2pfl.versions import versions
 from simulations.compute import Compute, compute_from
 from simulations.event_engine import run_event
@@ -138,7 +138,7 @@ class Experiment:
             partition,
             nodes,
             setup=LearnerSetup(seed=self.seed, rounds=rounds, device=self.device),
-            manner=Manner(self.batched, is_double, pays=not issubclass(protocol_class(protocol), TokenPass)),
+            manner=Manner(self.batched, is_double, pays=TOKEN not in protocol_class(protocol).bodies),
         )
         setting = Setting(
             schedule,
