@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -196,7 +197,8 @@ class Processes:
         if how in ENDINGS:
             daemon.is_expected_to_end = True
         if daemon.is_running and daemon.pid is not None:
-            os.kill(daemon.pid, how)
+            with suppress(ProcessLookupError):  # it has ended, and the server will say so
+                os.kill(daemon.pid, how)
 
     def _running_server(self) -> subprocess.Popen[bytes]:
         if self._server is None:
