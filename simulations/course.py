@@ -63,15 +63,15 @@ class Course:
         """A node has a new model; ``bytes_sent`` by all nodes so far."""
         if self._every:
             self._distance.changed(node, model.params)
-        if self._is_evaluated(round):
+        if self.is_evaluated(round):
             self._wait(_Adopted(node, round, time_s, model))
             distance = self._distance.distance()
             self._figures[round] = RoundFigures(round, time_s, distance, bytes_sent)
         self._advance(node, round)
 
     def all_adopted(self, X: NDArray[np.float32], round: int) -> None:
-        """All nodes have new models X [N, P]; nothing of them is kept."""
-        is_evaluated = self._is_evaluated(round)
+        """All nodes have new models X [N, P]; nothing of them is kept, or looked at in other rounds."""
+        is_evaluated = self.is_evaluated(round)
         if is_evaluated:
             self._figures[round] = RoundFigures(round, None, consensus_distance(X), None)
         for node, row in enumerate(X):
@@ -105,7 +105,8 @@ class Course:
     def _total(self) -> int:
         return self._setting.nodes * self._setting.rounds
 
-    def _is_evaluated(self, round: int) -> bool:
+    def is_evaluated(self, round: int) -> bool:
+        """Are the models of a round looked at?"""
         return self._every > 0 and round % self._every == 0
 
     def _advance(self, node: int, round: int) -> None:

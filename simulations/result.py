@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2pfl.errors import P2PError, StateError
+from p2pfl.learning import swarm_learner
 from simulations.extras import from_extra
 from simulations.metrics import consensus_distance
 from simulations.plain_data import Plain, plain
@@ -38,7 +39,7 @@ class Result:
     rounds: int
     accuracy: tuple[Evaluated, ...]
     final: tuple[Evaluated, ...]
-    models: NDArray[np.float32]
+    models: swarm_learner.Rows
     bytes_sent: int
     messages_sent: int
     virtual_seconds: float | None

@@ -2,20 +2,23 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import accumulate
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 
 from p2pfl.errors import unknown_name
 from p2pfl.learning.learner import TrainingState
-from p2pfl.learning.swarm_learner import Training
+from p2pfl.learning.swarm_learner import LoopedLearner, Rows, Training
 from p2pfl.model import Model
-from simulations.course import Course, stacked
+from p2pfl.registry import load
+from simulations.course import Course
+from simulations.mixing import Weights, fastest_mixing
 from simulations.result import Result
 from simulations.setting import Setting, check_undisturbed
 from simulations.token_paths import PATHS, token_messages
-from simulations.vectorised import Rows, TrainAll, Weights, gossip_averaging, walk
+from simulations.vectorised import TrainAll, gossip_averaging, walk
 from simulations.vectorised_push_sum import push_shares, push_sum
 
 
@@ -28,69 +31,96 @@ class Traffic:
     after: tuple[int, ...]  # round 1, 2, ...: models so far
 
 
-# (setting, X, training) -> (the models in the end, what was sent)
-Mix: TypeAlias = Callable[[Setting, Rows, TrainAll], tuple[Rows, Traffic]]
+# (setting, X, course) -> the models in the end
+Mix: TypeAlias = Callable[[Setting, Rows, Course], Rows]
 
 
 def run_vectorised(setting: Setting, evaluate_every: int) -> Result:
     """The mathematics: no messages, hence perfect links only."""
     check_undisturbed(setting, "the vectorised engine has no virtual time")
     name = setting.protocol.name
+    course = Course(setting, evaluate_every)
     if name == "gossip_averaging":
-        return _averaged(setting, evaluate_every, _gossip)
+        after = _edges_after(setting)
+        return _averaged(setting, course, mix=_gossip, traffic=Traffic(after[-1], after[-1], after))
     if name == "push_sum":
-        return _averaged(setting, evaluate_every, _push)
+        return _averaged(setting, course, mix=_push, traffic=_pushed(setting))
     if name in PATHS:
-        return _walked(setting, evaluate_every)
+        return _walked(setting, course)
     raise unknown_name(
         "protocol of the vectorised engine:", name, ["gossip_averaging", "push_sum", *PATHS], where="protocol"
     )
 
 
-def _gossip(setting: Setting, X: Rows, train: TrainAll) -> tuple[Rows, Traffic]:
-    mixed = gossip_averaging(X, setting.schedule.weights, setting.rounds, train=train)
-    after = _edges_after(setting)
-    return mixed, Traffic(after[-1], after[-1], after)
+def _gossip(setting: Setting, X: Rows, course: Course) -> Rows:
+    W = setting.schedule.weights
+    if _is_on_device(setting):
+        return _on_device("gossip_averaging", setting, X, course=course, W=W)
+    mixing = partial(fastest_mixing, parameters=X.shape[1])
+    return gossip_averaging(X, W, setting.rounds, train=_training(setting, course), mixing=mixing)
 
 
-def _push(setting: Setting, X: Rows, train: TrainAll) -> tuple[Rows, Traffic]:
-    """Twice the bytes: totals are float64.  Words are not counted."""
-    options = dict(setting.protocol.options)
-    mixing = int(str(options.get("mixing_rounds", 2)))
-    rows = np.array(setting.samples, np.float64) if options.get("weighting") == "samples" else None
-    after = tuple(mixing * edges for edges in _edges_after(setting))
+def _push(setting: Setting, X: Rows, course: Course) -> Rows:
+    rows = (
+        np.array(setting.samples, np.float64)
+        if setting.protocol.options.get("weighting") == "samples"
+        else None
+    )
+    mixing = _mixing_rounds(setting)
 
     def shares(round: int) -> Weights:
         found: Weights = push_shares(setting.schedule.weights(round))
         return found
 
-    z = push_sum(X, shares, setting.rounds, train=train, mixing_rounds=mixing, weights=rows)
-    return z, Traffic(after[-1], 2 * after[-1], tuple(2 * pushes for pushes in after))
+    if _is_on_device(setting):
+        options = {"W": shares, "mixing_rounds": mixing, "weights": rows}
+        return _on_device("push_sum", setting, X, course=course, **options)
+    train = _training(setting, course)
+    return push_sum(X, shares, setting.rounds, train=train, mixing_rounds=mixing, weights=rows)
 
 
-def _averaged(setting: Setting, evaluate_every: int, mix: Mix) -> Result:
-    course = Course(setting, evaluate_every)
+def _pushed(setting: Setting) -> Traffic:
+    """Twice the bytes: totals are float64.  Words are not counted."""
+    after = tuple(_mixing_rounds(setting) * edges for edges in _edges_after(setting))
+    return Traffic(after[-1], 2 * after[-1], tuple(2 * pushes for pushes in after))
+
+
+def _mixing_rounds(setting: Setting) -> int:
+    return int(str(setting.protocol.options.get("mixing_rounds", 2)))
+
+
+def _training(setting: Setting, course: Course) -> TrainAll:
+    """Everybody's local update; the course sees the models that the last round has left."""
     update = setting.learner.rows_trainer()
 
     def train(X: Rows, round: int) -> Rows:
         if round:
-            adopted(X, round)
+            course.all_adopted(X.astype(np.float32, copy=False), round)
         return update(X, round)
 
-    def adopted(X: Rows, round: int) -> None:
-        course.all_adopted(X.astype(np.float32, copy=False), round)
+    return train
 
+
+def _is_on_device(setting: Setting) -> bool:
+    return setting.device != "cpu" and not isinstance(setting.learner, LoopedLearner)
+
+
+def _on_device(name: str, setting: Setting, X: Rows, *, course: Course, **options: object) -> Rows:
+    """The recursion of that name with models that stay on the device."""
+    run = cast(Callable[..., Rows], load("simulations.tensors:on_device"))
+    return run(name, setting.learner, X, rounds=setting.rounds, course=course, **options)
+
+
+def _averaged(setting: Setting, course: Course, *, mix: Mix, traffic: Traffic) -> Result:
     dtype = np.float64 if setting.is_double else np.float32
     start: Rows = np.repeat(setting.initial.params[np.newaxis].astype(dtype), setting.nodes, axis=0)
-    mixed, traffic = mix(setting, start, train)
-    adopted(mixed, setting.rounds)
+    X = mix(setting, start, course)
+    course.all_adopted(X.astype(np.float32, copy=False), setting.rounds)
     course.count_bytes([models * setting.initial.params.nbytes for models in traffic.after])
-    models = [Model(row.astype(np.float32, copy=False), setting.rounds) for row in mixed]
-    return _result(setting, course, models, messages=traffic.messages, with_model=traffic.models)
+    return _result(setting, course, X, messages=traffic.messages, with_model=traffic.models)
 
 
-def _walked(setting: Setting, evaluate_every: int) -> Result:
-    course = Course(setting, evaluate_every)
+def _walked(setting: Setting, course: Course) -> Result:
     states: list[TrainingState] = [{} for _ in setting.samples]
     path = PATHS[setting.protocol.name](setting)
 
@@ -101,14 +131,13 @@ def _walked(setting: Setting, evaluate_every: int) -> Result:
         return model.params
 
     x = walk(setting.initial.params, path, train)
-    last = Model(x.astype(np.float32, copy=False), setting.rounds)
     tokens = token_messages(setting, path)
-    return _result(setting, course, [last] * setting.nodes, messages=2 * tokens, with_model=tokens)
+    X = np.repeat(x[np.newaxis].astype(np.float32), setting.nodes, axis=0)
+    return _result(setting, course, X, messages=2 * tokens, with_model=tokens)
 
 
-def _result(
-    setting: Setting, course: Course, models: list[Model], *, messages: int, with_model: int
-) -> Result:
+def _result(setting: Setting, course: Course, X: Rows, *, messages: int, with_model: int) -> Result:
+    models = [Model(row, setting.rounds) for row in X.astype(np.float32, copy=False)]
     final = course.final(models, [setting.rounds] * setting.nodes)
     return Result(
         engine="vectorised",
@@ -116,7 +145,7 @@ def _result(
         rounds=setting.rounds,
         accuracy=course.rows,
         final=final,
-        models=stacked(models),
+        models=X,
         bytes_sent=with_model * setting.initial.params.nbytes,
         messages_sent=messages,
         virtual_seconds=None,

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from p2pfl.errors import ConfigError
+from p2pfl.learning.swarm_learner import Rows
 from p2pfl.protocols.push_sum import FLOOR
-from simulations.vectorised import Rows, TrainAll, Weights
+from simulations.mixing import Weights
+from simulations.vectorised import TrainAll
 
 COLUMN_SUM_TOLERANCE = 1e-6
 PAIRS_PURPOSE = 0x50414952  # addresses the draws of who exchanges with whom

@@ -54,8 +54,8 @@ class BatchedLearner:
         self._probe(gradient, data)
         self._dtype = torch.float64 if is_double else torch.float32
         self._device = torch.device(setup.device)
-        self._test = self._placed(data.test.inputs), self._placed(data.test.labels)
-        pool = self._placed(data.pool.inputs), self._placed(data.pool.labels)
+        self._test = self.placed(data.test.inputs), self.placed(data.test.labels)
+        pool = self.placed(data.pool.inputs), self.placed(data.pool.labels)
         self._update = BatchedUpdate(data.rows, pool, update=update, optimizer=optimizer, setup=setup)
         self._loss = update.loss
         activations = _activations(module, torch.from_numpy(data.pool.inputs[:1]))
@@ -105,7 +105,7 @@ class BatchedLearner:
         parts = [models[first : first + size] for first in range(0, len(models), size)]
 
         def some(gradient: BatchedGradient, part: Sequence[Model]) -> list[Evaluation]:
-            X = self._placed(np.stack([model.params for model in part]))
+            X = self.placed(np.stack([model.params for model in part]))
             return evaluate(gradient, X, test=self._test, loss=self._loss)
 
         return [one for found in self._workbenches.each(some, parts) for one in found]
@@ -148,11 +148,11 @@ class BatchedLearner:
         ]
 
     def _chunk_of(self, trainings: Sequence[Training]) -> Chunk:
-        X = self._placed(np.stack([one.model.params for one in trainings]))
+        X = self.placed(np.stack([one.model.params for one in trainings]))
         slots, taken = self._update.fresh(X)
         for i, one in enumerate(trainings):
             for name in slots.keys() & one.state.keys():
-                slots[name][i] = self._placed(one.state[name])
+                slots[name][i] = self.placed(one.state[name])
             taken[i] = int(one.state.get(STEPS_TAKEN, np.zeros(1))[0])
         nodes = np.array([one.node for one in trainings])
         ages = np.array([one.model.age for one in trainings])
@@ -164,7 +164,7 @@ class BatchedLearner:
         offsets = torch.zeros_like(X)
         for i, one in enumerate(trainings):
             if one.gradient_offset is not None:
-                offsets[i] = self._placed(one.gradient_offset)
+                offsets[i] = self.placed(one.gradient_offset)
         return offsets
 
     def _probe(self, gradient: BatchedGradient, data: SwarmData) -> None:
@@ -174,7 +174,8 @@ class BatchedLearner:
         X = torch.from_numpy(np.stack([self._initial, self._initial * np.float32(0.9)]))
         gradient.probe(X, inputs, labels)
 
-    def _placed(self, array: Array) -> Tensor:
+    def placed(self, array: Array) -> Tensor:
+        """A copy on the learner's device; floats in its type."""
         tensor = torch.tensor(array, device=self._device)
         return tensor.to(self._dtype) if tensor.is_floating_point() else tensor
 

@@ -14,13 +14,14 @@ from p2pfl.data.dataset import Samples
 from p2pfl.data.digits import digits
 from p2pfl.learning.learner import LearnerSetup
 from p2pfl.learning.numpy_learner import SoftmaxTask, digits_softmax
+from p2pfl.learning.swarm_learner import Rows
 from p2pfl.model import Model
 from p2pfl.protocols.cyclic_pass import CyclicPass
 from p2pfl.protocols.gossip_averaging import GossipAveraging
 from simulations.event_simulator import EventSimulator
 from simulations.swarm import member_ids
 from simulations.training import by_function, by_learners
-from simulations.vectorised import Rows, walk
+from simulations.vectorised import walk
 from tests.simulations.swarms import one_model_swarm
 
 STEP = 0.1

@@ -10,11 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 import topologies
+from p2pfl.learning.swarm_learner import Rows
 from p2pfl.model import Model
 from p2pfl.protocols.gossip_averaging import GossipAveraging
 from simulations.event_simulator import EventSimulator
 from simulations.training import by_function
-from simulations.vectorised import Rows, gossip_averaging
+from simulations.vectorised import gossip_averaging
 from tests.simulations.swarms import many_models_swarm
 
 STEP = 0.2

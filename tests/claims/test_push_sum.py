@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 import topologies
+from p2pfl.learning.swarm_learner import Rows
 from p2pfl.model import Model
 from p2pfl.protocols.push_sum import PushSum
 from p2pfl.protocols.push_sum_book import Vector
@@ -19,7 +20,7 @@ from simulations.event_simulator import EventSimulator
 from simulations.network import Network
 from simulations.swarm import member_ids
 from simulations.training import by_function
-from simulations.vectorised import Rows, gossip_averaging
+from simulations.vectorised import gossip_averaging
 from simulations.vectorised_push_sum import push_sum
 from tests.simulations.swarms import many_models_swarm
 

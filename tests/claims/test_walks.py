@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 import topologies
 from p2pfl.events import View
+from p2pfl.learning.swarm_learner import Rows
 from p2pfl.protocols import cyclic_pass, random_walk
 from p2pfl.roster import GraphWiring
 from simulations.swarm import member_ids
-from simulations.vectorised import Rows, walk
+from simulations.vectorised import walk
 
 HOPS = 20_000
 IRREGULAR = topologies.scale_free(12, m=2, seed=5)

@@ -8,8 +8,10 @@ from scipy.sparse import csr_array
 import topologies
 from p2pfl.aggregation.mean import mean
 from p2pfl.errors import ConfigError
-from simulations import vectorised
-from simulations.vectorised import GatheredMixing, Rows, gossip_averaging, walk
+from p2pfl.learning.swarm_learner import Rows
+from simulations import mixing
+from simulations.mixing import GatheredMixing
+from simulations.vectorised import gossip_averaging, walk
 
 
 def models(nodes: int, parameters: int = 7, seed: int = 3) -> NDArray[np.float32]:
@@ -37,7 +39,7 @@ def test_sparse_weights_give_the_bytes_of_dense_ones() -> None:
 def test_blocks_of_rows_do_not_change_the_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     X, W = models(12), irregular()
     whole = GatheredMixing(W).mix(X)
-    monkeypatch.setattr(vectorised, "BLOCK_BYTES", 60)  # two rows
+    monkeypatch.setattr(mixing, "BLOCK_BYTES", 60)  # two rows
     assert GatheredMixing(W).mix(X).tobytes() == whole.tobytes()
 
 

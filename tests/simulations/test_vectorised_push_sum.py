@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 
 import topologies
 from p2pfl.errors import ConfigError
-from simulations.vectorised import Rows
+from p2pfl.learning.swarm_learner import Rows
 from simulations.vectorised_push_sum import pairwise, push_shares, push_sum, random_pairs
 
 CLOCKS: tuple[Literal["edge", "node"], ...] = ("edge", "node")
