@@ -3,10 +3,12 @@
 import asyncio
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from io import StringIO
 from threading import Event
 from types import SimpleNamespace
 
+import psutil
 import pytest
 from rich.console import Console
 
@@ -125,3 +127,23 @@ async def test_a_cancelled_run_has_ended_when_the_caller_hears_of_it() -> None:
         await running
 
     assert len(reports) == 1
+
+
+@pytest.mark.slow
+async def test_a_cancelled_run_of_real_daemons_leaves_none() -> None:
+    loop, begun = asyncio.get_running_loop(), asyncio.Event()
+    before = set(psutil.Process().children(recursive=True))
+
+    def report(done: int, total: int) -> None:
+        if done:
+            loop.call_soon_threadsafe(begun.set)
+
+    daemons = replace(SMALL, nodes=2, rounds=100_000, engine="processes")
+    running = asyncio.create_task(daemons.run_async(progress=report))
+    await asyncio.wait([running, asyncio.ensure_future(begun.wait())], return_when=asyncio.FIRST_COMPLETED)
+    assert len(set(psutil.Process().children(recursive=True)) - before) >= 3  # the server and two daemons
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    assert set(psutil.Process().children(recursive=True)) <= before
