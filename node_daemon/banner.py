@@ -3,7 +3,7 @@
 from node_daemon.answers import Standing
 from node_daemon.local_data import words
 from node_daemon.paths import Paths
-from p2pfl.identity import short_id
+from p2pfl.identity.keys import short_id
 from p2pfl.version import __version__
 
 

@@ -28,7 +28,7 @@ from node_daemon.paths import Paths, home_paths, user_paths
 from node_daemon.plan import Plan, plan_of
 from node_daemon.sections import Settings
 from p2pfl.errors import P2PError, RemoteError
-from p2pfl.identity import network_id
+from p2pfl.identity.keys import network_id
 from p2pfl.model import Checkpoint
 from p2pfl.peer.peer import Peer, PeerOptions, Surroundings
 from p2pfl.transports.event_loops import loop_factory

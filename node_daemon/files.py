@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from p2pfl.errors import ConfigError, StateError
-from p2pfl.identity import Identity, from_pem, generate, to_pem
+from p2pfl.identity.keys import Identity, from_pem, generate, to_pem
 
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700

@@ -4,7 +4,7 @@ from node_daemon.files import read_checked
 from node_daemon.output import Answer
 from node_daemon.paths import Paths
 from p2pfl.errors import ConfigError
-from p2pfl.identity import from_pem
+from p2pfl.identity.keys import from_pem
 
 NO_IDENTITY = 7  # exit code
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TextIO, TypeAlias
 
 from node_daemon.files import PRIVATE_FILE, disk_error, make_private_folder
-from p2pfl.identity import ID_CHARACTERS, short_id
+from p2pfl.identity.keys import ID_CHARACTERS, short_id
 
 Fact: TypeAlias = "str | int | float | bool | bytes | Sequence[Fact] | Mapping[str, Fact] | None"
 LogFormat: TypeAlias = Literal["auto", "text", "json"]

@@ -12,7 +12,7 @@ from node_daemon.files import create_exclusively, load_or_create_identity, make_
 from node_daemon.output import Answer, table
 from node_daemon.paths import CONFIG_NAME, Paths
 from node_daemon.plan import plan_of
-from p2pfl.identity import network_id
+from p2pfl.identity.keys import network_id
 
 
 def init(paths: Paths, values: Mapping[str, object], *, home: Path | None = None) -> Answer:

@@ -198,7 +198,7 @@ class Node:
         return View(self._me, graph.members, linked, self.trust.accepted(everyone), graph)
 
     def _send_out(self, effects: list[Effect]) -> list[NodeEffect]:
-        if self.trust.share_with is None:
+        if self.trust.shares_with_everybody:
             return list(effects)
         return [effect for effect in effects if self._may_leave(effect)]
 

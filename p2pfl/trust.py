@@ -8,19 +8,46 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """The two lists of a node; None stands for everybody (mode ``open``)."""
+    """The lists of a node; None stands for everybody (mode ``open``, or ``share_with = "any"``).
+
+    Who has ``proved`` the network key counts as a member of both lists; ``deny`` overrides everything.
+    """
 
     accept_from: frozenset[str] | None = None
     share_with: frozenset[str] | None = None
+    observers: frozenset[str] = frozenset()  # may have events, never models
+    deny: frozenset[str] = frozenset()
+    proved: frozenset[str] = frozenset()
+
+    @property
+    def shares_with_everybody(self) -> bool:
+        """Is nobody kept from having our model?"""
+        return self.share_with is None and not self.deny
 
     def accepts(self, peer: str) -> bool:
         """May a model from this peer be merged here?"""
-        return self.accept_from is None or peer in self.accept_from
+        return peer not in self.deny and (
+            self.accept_from is None or peer in self.accept_from or peer in self.proved
+        )
 
     def shares_with(self, peer: str) -> bool:
         """May this peer have our model?"""
-        return self.share_with is None or peer in self.share_with
+        return peer not in self.deny and (
+            self.share_with is None or peer in self.share_with or peer in self.proved
+        )
+
+    def admits(self, peer: str) -> bool:
+        """May there be a link with this peer at all?"""
+        is_watching = peer in self.observers and peer not in self.deny
+        return is_watching or self.accepts(peer) or self.shares_with(peer)
+
+    def names(self, peer: str) -> bool:
+        """Does a list say this very id, so that it may be looked for?"""
+        lists = (self.accept_from or frozenset(), self.share_with or frozenset(), self.observers)
+        return peer not in self.deny and any(peer in one for one in lists)
 
     def accepted(self, everyone: frozenset[str]) -> frozenset[str]:
         """Those among ``everyone`` whose models are accepted."""
-        return everyone if self.accept_from is None else everyone & self.accept_from
+        if self.accept_from is None and not self.deny:
+            return everyone
+        return frozenset(peer for peer in everyone if self.accepts(peer))

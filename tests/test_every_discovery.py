@@ -10,7 +10,7 @@ from p2pfl import registry
 from p2pfl.discovery.discovery import Announcement, Discovery, Hint
 from p2pfl.discovery.mdns import MdnsDiscovery
 from p2pfl.discovery.static import StaticDiscovery
-from p2pfl.identity import generate, network_id
+from p2pfl.identity.keys import generate, network_id
 from p2pfl.transports.addresses import parse_address
 
 RUN = os.urandom(4).hex()  # another run of these tests may share the loopback

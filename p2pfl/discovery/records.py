@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from p2pfl.discovery.addresses import format_address
 from p2pfl.discovery.discovery import Announcement, Hint
 from p2pfl.errors import ConfigError, RemoteError
-from p2pfl.identity import format_id, parse_id
+from p2pfl.identity.keys import format_id, parse_id
 from p2pfl.wire.packets import MAJOR_VERSION, MINOR_VERSION
 
 MAX_TXT_BYTES = 400

@@ -15,7 +15,7 @@ from p2pfl.discovery.discovery import Announcement, Hint
 from p2pfl.discovery.mdns import SERVICE_TYPE, MdnsDiscovery
 from p2pfl.discovery.records import encode_txt
 from p2pfl.errors import TransportError
-from p2pfl.identity import generate, network_id
+from p2pfl.identity.keys import generate, network_id
 
 DEADLINE_S = 5.0
 RUN = os.urandom(4).hex()  # in every network's name: another run of these tests may share the loopback

@@ -16,7 +16,7 @@ from p2pfl.discovery.records import (
     parse_txt,
 )
 from p2pfl.errors import RemoteError
-from p2pfl.identity import format_id, network_id
+from p2pfl.identity.keys import format_id, network_id
 
 NETWORK = network_id("demo")
 WEAK_ID = format_id(bytes(32))

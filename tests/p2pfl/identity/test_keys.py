@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pfl.errors import ConfigError
-from p2pfl.identity import (
+from p2pfl.identity.keys import (
     format_id,
     from_pem,
     generate,
