@@ -47,9 +47,14 @@ class CyclicPass:
         """Twenty laps; a round is one hop."""
         return HOPS_PER_NODE * nodes
 
-    def handle(self, event: Event, now_s: float) -> list[Effect]:  # noqa: ARG002
-        """React to one event; the time does not matter."""
-        return self._token_pass.handle(event)
+    def handle(self, event: Event, now_s: float) -> list[Effect]:
+        """React to one event."""
+        return self._token_pass.handle(event, now_s)
+
+    @property
+    def turn(self) -> tuple[int, int] | None:
+        """The (mint, lap) in which this member has trained last: higher each time."""
+        return self._token_pass.turn
 
     def snapshot(self) -> Snapshot:
         """The node's model, the token it holds, and which tokens it has seen."""

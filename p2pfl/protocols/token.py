@@ -11,6 +11,9 @@ ACK_KIND = "token_ack"
 FINAL_KIND = "final_model"
 OFFER_KIND = "final_offer"
 REQUEST_KIND = "final_request"
+HAVE_KIND = "final_have"
+QUERY_KIND = "token_query"
+ANSWER_KIND = "token_answer"
 
 ARRIVED = 1 << 30  # behind any number of relays
 MAX_NUMBER = 1 << 62

@@ -21,69 +21,49 @@ a token on untrained.
 store, acknowledge and forward, but do not train.  A relay that gets no further skips the place itself.
 *The end.*  After ``rounds`` hops the token makes one lap without training, in the order of the members and
 back to whoever trained last; each adopts its model and finishes.  In this lap a linked place is never given
-up, since nobody would come back for it.  Finished nodes offer the model, in a message without one, to
-neighbours whose links come up later and to whoever still passes an older token; who has missed the end asks
-for it, and offers it on.  A token that is still to be trained and meets a finished
-node turns into another final lap.
+up.  Who misses the end all the same is offered the model until it has it: ``final_offers``.  A token that is
+still to be trained and meets a finished node turns into another final lap.
 *Restarts.*  Token and phase are stored before the ack and before it is passed on: a restarted holder trains
-on, or passes on again, and nothing counts twice.  A token that dies with its holder is not minted anew.
+on, or passes on again, and nothing counts twice.
+*A lost token*, which died with its holder or was never minted, is noticed by asking (``token_watch`` says
+when, ``token_search`` how), and minted anew, with the next mint, by the living member of the lowest id, from
+the model that it has.  It goes the same way again; members whose own model has more training behind it put
+that in its place and pass it on untrained, so that only what died with the holder is trained again, and no
+age falls.  A token of a lower mint is a repetition everywhere: of two, minted on both sides of a partition
+or by one that comes back with an old one on its disk, one survives.  Who is linked with nobody mints
+nothing.  Two sides of a partition that both come to their end keep two final models.
 
-Forged keys cannot be told from true ones: a member that lies can end or fork the run.
+Forged keys cannot be told from true ones: a member that lies can end or fork the run, or keep a lost token
+from being minted anew.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Protocol
 
 from p2pfl.errors import ConfigError
 from p2pfl.events import (
-    Adopt,
     Effect,
     Event,
     Finish,
     Message,
     PeersChanged,
     Received,
-    Send,
     SetTimer,
     Started,
-    Store,
     TimerFired,
-    Train,
     Trained,
     View,
 )
-from p2pfl.model import Model, Snapshot
-from p2pfl.protocols.final_lap import begin_final_lap, next_in_final_lap
-from p2pfl.protocols.paths import way_to
+from p2pfl.model import Snapshot
+from p2pfl.protocols.final_offers import OFFER_TIMER, FinalOffers
 from p2pfl.protocols.protocol import Setup
-from p2pfl.protocols.token import FINAL_KIND, KIND, OFFER_KIND, REQUEST_KIND, Token, token_of
-from p2pfl.protocols.token_snapshot import History, restored, stored
+from p2pfl.protocols.token_holder import Route, TokenHolder
+from p2pfl.protocols.token_search import SEARCH_TIMER, Mark, TokenSearch
+from p2pfl.protocols.token_snapshot import History
+from p2pfl.protocols.token_watch import TokenWatch
 
 HOPS_PER_NODE = 20
-TRIES = 3
 ACK_TIMEOUT_S = 10.0
-
-
-class Route(Protocol):
-    """Decides where a token goes: the one thing in which the passing protocols differ."""
-
-    def following(self, view: View, token: Token) -> Token:
-        """The token on its way to the place after this node, which holds it."""
-        ...
-
-    def instead(self, view: View, token: Token) -> Token:
-        """The token on its way to another place, since its own cannot be reached."""
-        ...
-
-
-@dataclass(slots=True)
-class Handover:
-    """A token that is waiting for its acknowledgement; ``to`` is empty while nobody can be reached."""
-
-    to: str
-    tries: int = 0
+WATCH_TIMER = "token_watch"
 
 
 class TokenPass:
@@ -97,258 +77,207 @@ class TokenPass:
                 fix="seconds above 0: twice what a transfer and a checkpoint take",
             )
         self._setup = setup
-        self._route = route
-        self._ack_timeout_s = ack_timeout_s
+        self._holder = TokenHolder(setup, route, ack_timeout_s=ack_timeout_s)
+        self._offers = FinalOffers(setup.rounds, ack_timeout_s)
+        self._search = TokenSearch(setup.me, start=setup.start, ack_timeout_s=ack_timeout_s)
+        self._watch = TokenWatch(ack_timeout_s)
         self._view: View | None = None
         self._is_started = False
-        self._model = setup.model
-        self._history = History()
-        self._held: Token | None = None  # to be trained if its place is this node, else to be passed on
-        self._handover: Handover | None = None
-        self._training: Token | None = None  # what the outstanding Train was given
 
-    def handle(self, event: Event) -> list[Effect]:
+    @property
+    def turn(self) -> tuple[int, int] | None:
+        """The (mint, lap) in which this member has trained last."""
+        return self._holder.history.visited
+
+    def handle(self, event: Event, now_s: float) -> list[Effect]:
         """React to one event."""
+        before = self._holder.history
         match event:
             case PeersChanged(view):
-                return self._look_round(view)
+                effects = self._look_round(view, now_s)
             case Started():
-                return self._begin()
+                return self._begin(now_s)
             case Received(sender, message):
-                return self._hear(sender, message)
+                effects = [] if self._view is None else self._hear(sender, message, self._view)
             case Trained(model):
-                return self._trained(model)
+                effects = self._holder.trained(model)
             case TimerFired(name):
-                return self._wait_no_longer(name)
+                effects = [] if self._view is None else self._wait_no_longer(name, self._view, now_s)
+        return [*effects, *self._conclude(before, now_s)]
 
     def snapshot(self) -> Snapshot:
         """The node's model, the token it holds, and which tokens it has seen."""
-        return stored(self._model, self._held, self._history)
+        return self._holder.snapshot()
 
     def restore(self, snapshot: Snapshot) -> None:
         """Take the token up where it was stored."""
-        self._model, self._held, self._history = restored(snapshot)
+        self._holder.restore(snapshot)
 
-    def _look_round(self, view: View) -> list[Effect]:
+    @property
+    def _is_finished(self) -> bool:
+        return self._holder.history.is_finished
+
+    @property
+    def _mark(self) -> Mark:
+        history = self._holder.history
+        return history.rank or (0, 0, 0, 0), self._holder.is_holding, history.is_finished
+
+    def _look_round(self, view: View, now_s: float) -> list[Effect]:
         before, self._view = self._view, view
+        onward = self._holder.look_round(view)
         if before is None or not self._is_started:
-            return []
-        onward = self._advance() if self._is_astray(view) else []
-        return [*onward, *self._offer_final(view.live - before.live)]
+            return onward
+        if self._is_finished:
+            busy, fresh = self._holder.busy_with, view.live - before.live
+            offers = self._offers.offer(view, fresh, but=busy)
+            return [*onward, *offers, *(self._offers.begin(view, but=busy) if fresh else [])]
+        gone = (before.live | set(before.members)) - (view.live & set(view.members))
+        self._watch.changed(now_s, is_loss=not gone.isdisjoint(before.live & set(before.members)))
+        return [*onward, *self._wait_for_token(view, now_s)]
 
-    def _is_astray(self, view: View) -> bool:
-        """Must the token that is being passed on take another way than it has taken?"""
-        if self._held is None or self._handover is None:
-            return False
-        if self._held.place not in view.members:
-            return True
-        to = self._handover.to
-        return to not in view.live if to else way_to(view, self._held) is not None
-
-    def _begin(self) -> list[Effect]:
+    def _begin(self, now_s: float) -> list[Effect]:
         if self._is_started or self._view is None:
             return []
         self._is_started = True
-        if self._history.is_finished:
-            onward = self._advance() if self._held is not None else []
-            return [*onward, *self._offer_final(self._view.live), self._finish()]
-        if self._history.rank is None and self._view.members[0] == self._setup.me:
-            self._held = Token(0, 0, 0, place=self._setup.me, hop=0, model=self._model)
-        return self._advance() if self._held is not None else []
+        view, onward = self._view, self._holder.begin()
+        if self._is_finished:
+            busy = self._holder.busy_with
+            offers = [*self._offers.offer(view, view.live, but=busy), *self._offers.begin(view, but=busy)]
+            return [*onward, *offers, self._finish()]
+        self._watch.begin(now_s)
+        if view.members[0] not in {view.me, *view.live}:  # who mints the first token is not there
+            self._watch.changed(now_s, is_loss=True)
+        return [*onward, *self._wait_for_token(view, now_s)]
 
-    def _hear(self, sender: str, message: Message) -> list[Effect]:
+    def _hear(self, sender: str, message: Message, view: View) -> list[Effect]:
         match message.kind:
             case "token":
-                return self._receive(sender, message)
+                return self._receive(sender, message, view)
             case "token_ack":
                 return self._let_go(sender, message)
-            case "final_model":
-                return self._receive_final(sender, message)
-            case "final_offer":
-                return self._answer_offer(sender, message)
-            case "final_request":
-                return self._answer_request(sender)
+            case "token_query":
+                return self._answer_query(sender, message, view)
+            case "token_answer":
+                return [*self._search.hear(message, view), *self._judge(view)]
             case _:
-                return []
+                return self._hear_of_the_end(sender, message, view)
 
-    def _receive(self, sender: str, message: Message) -> list[Effect]:
-        token = token_of(message, sender)
-        if token is None or self._view is None or not self._is_welcome(token):
-            return []
-        rank = token.rank(self._setup.me)
-        acknowledge = Send(sender, token.acknowledgement())
-        if self._history.rank is not None and rank <= self._history.rank:
-            return [acknowledge, *([] if token.last else self._offer_final({sender}))]
-        self._history = replace(self._history, rank=rank)
-        self._held = token if token.place == self._setup.me else replace(token, relays=token.relays + 1)
-        return self._advance(acknowledge)
-
-    def _is_welcome(self, token: Token) -> bool:
-        assert self._view is not None
-        if token.sender not in self._view.accepted or token.model.params.shape != self._model.params.shape:
-            return False
-        rounds = self._setup.rounds
-        return token.hop == rounds > 0 if token.last else rounds == 0 or token.hop < rounds
-
-    def _trained(self, model: Model) -> list[Effect]:
-        token, self._training = self._training, None
-        if token is None:
-            return []
-        if token is not self._held:  # a newer one has come meanwhile
-            return self._train()
-        self._history = replace(self._history, visited=(token.mint, token.lap))
-        if self._history.is_finished:
-            return self._advance()
-        self._model = model
-        merged = (token.sender,) if token.sender else ()
-        self._held = replace(token, model=model, hop=token.hop + 1, sender="", failed=frozenset())
-        return [Adopt(model, token.hop + 1, merged), *self._advance()]
-
-    def _advance(self, *acknowledge: Effect, is_patient: bool = True) -> list[Effect]:
-        """Move the held token as far as it can go: to this node's training, to a handover, or off."""
-        if not self._is_started:
-            return [Store(), *acknowledge]
-        was_finished = self._history.is_finished
-        adopted = self._settle(is_patient=is_patient)
-        finish = [self._finish()] if self._history.is_finished and not was_finished else []
-        return [*adopted, Store(), *acknowledge, *self._train(), *self._hand_over(), *finish]
-
-    def _settle(self, *, is_patient: bool) -> list[Effect]:
-        adopted: list[Effect] = []
-        self._handover = None
-        assert self._view is not None
-        while (token := self._held) is not None:
-            if self._is_at_its_end(token):
-                self._turn_final(token)
-            elif token.place == self._setup.me:
-                if self._is_to_be_trained(token):
-                    break
-                adopted += self._visit_untrained(token, self._view)
-            elif (to := way_to(self._view, token)) is not None:
-                self._handover = Handover(to)
-                break
-            elif self._is_alone(token) and (is_patient or token.last):
-                self._handover = Handover("")
-                break
-            else:
-                self._held = self._instead(token, self._view)
-        return adopted
-
-    def _is_at_its_end(self, token: Token) -> bool:
-        is_last_hop = 0 < self._setup.rounds <= token.hop
-        return not token.last and (is_last_hop or self._history.is_finished)
-
-    def _turn_final(self, token: Token) -> None:
-        """Begin the lap without training; this node is its first place and has the final model."""
-        assert self._view is not None
-        hop, me = self._setup.rounds, self._setup.me
-        final = replace(begin_final_lap(token, me), model=self._model, hop=hop, sender="")
-        self._history = replace(self._history, rank=final.rank(me), is_finished=True)
-        self._held = next_in_final_lap(self._view, final)
-
-    def _is_to_be_trained(self, token: Token) -> bool:
-        return not token.last and self._history.visited != (token.mint, token.lap)
-
-    def _visit_untrained(self, token: Token, view: View) -> list[Effect]:
-        """Pass on a token that needs no training here: the final one, or one of a lap that has been here."""
-        if not token.last:
-            self._held = self._route.following(view, token)
-            return []
-        self._held = next_in_final_lap(view, token)
-        self._model = token.model
-        self._history = replace(self._history, is_finished=True)
-        return [Adopt(token.model, token.hop, (token.sender,) if token.sender else ())]
-
-    def _is_alone(self, token: Token) -> bool:
-        """Is no neighbour linked, though there are other members?"""
-        assert self._view is not None
-        neighbours = self._view.neighbourhood(token.hop).send_to
-        return len(self._view.members) > 1 and self._view.live.isdisjoint(neighbours)
-
-    def _instead(self, token: Token, view: View) -> Token | None:
-        return next_in_final_lap(view, token) if token.last else self._route.instead(view, token)
-
-    def _train(self) -> list[Effect]:
-        token = self._held
-        if token is None or token.place != self._setup.me or self._training is not None:
-            return []
-        self._training = token
-        # Before it is trained nothing older may pass, wherever the token came from: also from here.
-        self._history = replace(self._history, rank=token.rank(self._setup.me))
-        return [Train(token.model)]
-
-    def _hand_over(self) -> list[Effect]:
-        if self._held is None or self._handover is None:
-            return []
-        timer = _timer(self._held)
-        if not self._handover.to:
-            return [SetTimer(timer, self._ack_timeout_s)]
-        delay_s = self._ack_timeout_s * 2 ** min(self._handover.tries, TRIES)
-        self._handover.tries += 1
-        send = Send(self._handover.to, self._held.message(), replaces=KIND)
-        return [send, SetTimer(timer, delay_s)]
-
-    def _wait_no_longer(self, timer: str) -> list[Effect]:
-        """No acknowledgement has come: try again, or give the place up."""
-        token, handover = self._held, self._handover
-        if token is None or handover is None or self._view is None or timer != _timer(token):
-            return []
-        if not handover.to:
-            return self._advance(is_patient=False)
-        way = way_to(self._view, token)
-        if way is not None and (handover.tries < TRIES or token.last):
-            handover.to = way
-            return self._hand_over()
-        self._held = self._instead(token, self._view)
-        return self._advance()
-
-    def _let_go(self, sender: str, acknowledgement: Message) -> list[Effect]:
-        is_ours = self._handover is not None and self._handover.to == sender
-        if is_ours and self._held is not None and self._held.is_acknowledged_by(acknowledgement):
-            self._held = self._handover = None
+    def _hear_of_the_end(self, sender: str, message: Message, view: View) -> list[Effect]:
+        match message.kind:
+            case "final_model":
+                return self._receive_final(sender, message, view)
+            case "final_offer":
+                return self._answer_offer(sender, message, view)
+            case "final_request" if self._is_finished:
+                return self._offers.hand(view, sender, self._holder.model)
+            case "final_have":
+                self._offers.has_finished(sender)
         return []
 
-    def _offer_final(self, members: Collection[str]) -> list[Effect]:
-        """Tell neighbours that may have missed the end that this node has the final model."""
-        if self._view is None or not self._history.is_finished:
+    def _receive(self, sender: str, message: Message, view: View) -> list[Effect]:
+        before = self._holder.history
+        effects = self._holder.receive(sender, message)
+        if not effects:
             return []
-        busy = "" if self._handover is None else self._handover.to
-        neighbours = self._view.neighbourhood(self._setup.rounds).send_to
-        owed = [to for to in neighbours if to in members and to in self._view.live and to != busy]
-        return [Send(to, Message(OFFER_KIND, self._setup.rounds)) for to in owed]
+        is_final = bool(message.fields.get("last"))
+        if is_final and message.fields.get("relays") == 0:
+            self._offers.has_finished(sender)  # it comes from the place before this one
+        if is_final or not self._is_finished or self._holder.history != before:
+            return effects
+        return [*effects, *self._offers.offer(view, {sender}, but=self._holder.busy_with)]
 
-    def _answer_offer(self, sender: str, offer: Message) -> list[Effect]:
-        if self._history.is_finished or not self._is_from_the_end(sender, offer):
-            return []
-        return [Send(sender, Message(REQUEST_KIND, offer.round))]
+    def _let_go(self, sender: str, acknowledgement: Message) -> list[Effect]:
+        self._holder.let_go(sender, acknowledgement)
+        if acknowledgement.fields.get("last") and acknowledgement.fields.get("place") == sender:
+            self._offers.has_finished(sender)
+        return []
 
-    def _answer_request(self, sender: str) -> list[Effect]:
-        if self._view is None or not self._history.is_finished:
-            return []
-        if sender not in self._view.neighbourhood(self._setup.rounds).send_to:
-            return []
-        return [Send(sender, Message(FINAL_KIND, self._setup.rounds, self._model), replaces=FINAL_KIND)]
-
-    def _is_from_the_end(self, sender: str, message: Message) -> bool:
-        is_accepted = self._is_started and self._view is not None and sender in self._view.accepted
+    def _is_from_the_end(self, sender: str, message: Message, view: View) -> bool:
+        is_accepted = self._is_started and sender in view.accepted
         return is_accepted and message.round == self._setup.rounds > 0
 
-    def _receive_final(self, sender: str, message: Message) -> list[Effect]:
-        model = message.model
-        if self._history.is_finished or model is None or not self._is_from_the_end(sender, message):
+    def _answer_offer(self, sender: str, offer: Message, view: View) -> list[Effect]:
+        if not self._is_from_the_end(sender, offer, view):
             return []
-        if model.params.shape != self._model.params.shape:
+        self._offers.has_finished(sender)
+        return self._offers.answer(sender, self._holder.model if self._is_finished else None)
+
+    def _receive_final(self, sender: str, message: Message, view: View) -> list[Effect]:
+        model, is_finished = message.model, self._is_finished
+        if model is None or not self._is_from_the_end(sender, message, view):
             return []
-        self._model = model
-        self._history = replace(self._history, is_finished=True)
-        # A token held here is at its end too; the rank stays, since the final lap may still be coming.
-        onward = self._advance() if self._held is not None else [Store()]
-        offers = self._offer_final(self._view.live - {sender} if self._view else ())
-        return [Adopt(model, message.round, (sender,)), *onward, *offers, self._finish()]
+        if model.params.shape != self._holder.model.params.shape:
+            return []
+        self._offers.has_finished(sender)
+        adopted = [] if is_finished else self._holder.take_final(model, sender)
+        others = () if is_finished else view.live - {sender}
+        offers = self._offers.offer(view, others, but=self._holder.busy_with)
+        return [*adopted, *self._offers.answer(sender, self._holder.model), *offers]
+
+    def _answer_query(self, sender: str, query: Message, view: View) -> list[Effect]:
+        asker, onward = self._search.pass_on(sender, query, view)
+        if not asker:
+            return []
+        effects = [*onward, *self._search.answer(asker, view, self._mark)]
+        if self._is_finished:  # it has missed the end
+            busy = self._holder.busy_with
+            return [
+                *effects,
+                *self._offers.offer(view, {asker}, but=busy),
+                *self._offers.begin(view, but=busy),
+            ]
+        is_free = self._is_lowest(view) and not self._search.is_under_way and not self._holder.is_holding
+        return [*effects, *(self._search.begin(view) if self._setup.me < asker and is_free else [])]
+
+    def _wait_no_longer(self, timer: str, view: View, now_s: float) -> list[Effect]:
+        if timer == OFFER_TIMER:
+            return self._offers.again(view, but=self._holder.busy_with) if self._is_finished else []
+        if timer == WATCH_TIMER:
+            return [] if self._is_finished else self._watch_out(view, now_s)
+        if timer == SEARCH_TIMER:
+            return [*self._search.again(view), *self._judge(view)]
+        return self._holder.wait_no_longer(timer)
+
+    def _is_lowest(self, view: View) -> bool:
+        """Is this member, of those it is linked with, the one that mints?"""
+        linked = view.live & set(view.members)
+        return bool(linked) and self._setup.me < min(linked)
+
+    def _wait_for_token(self, view: View, now_s: float) -> list[Effect]:
+        if not self._is_lowest(view):
+            return []
+        wait_s = self._watch.wait_s(now_s, len(view.members))
+        return [] if wait_s is None else [SetTimer(WATCH_TIMER, wait_s)]
+
+    def _watch_out(self, view: View, now_s: float) -> list[Effect]:
+        """Has the token been away too long?  Then ask for it."""
+        if not self._is_lowest(view):
+            return []
+        if self._holder.is_holding:
+            self._watch.begin(now_s)  # from now on
+        is_due = self._watch.wait_s(now_s, len(view.members)) == 0
+        if not is_due or self._search.is_under_way:
+            return self._wait_for_token(view, now_s)
+        self._watch.searched(now_s)
+        return [*self._search.begin(view), *self._wait_for_token(view, now_s)]
+
+    def _judge(self, view: View) -> list[Effect]:
+        """Is a search over, and what comes of it?"""
+        mint = self._search.lost(view, self._mark)
+        if mint is not None:
+            return self._holder.mint(mint)
+        return self._search.again(view) if self._search.is_to_be_asked() else []
+
+    def _conclude(self, before: History, now_s: float) -> list[Effect]:
+        """What follows when a token has been accepted, or the end has come."""
+        after = self._holder.history
+        if after.rank != before.rank:
+            self._watch.seen(now_s)
+        if after.rank != before.rank or after.is_finished:
+            self._search.stop()
+        if before.is_finished or not after.is_finished or self._view is None:
+            return []
+        return [*self._offers.begin(self._view, but=self._holder.busy_with), self._finish()]
 
     def _finish(self) -> Finish:
         return Finish(f"{self._setup.rounds} hops done")
-
-
-def _timer(token: Token) -> str:
-    return f"token.{token.mint}.{token.lap}.{token.position}.{token.relays}"

@@ -13,11 +13,15 @@ TEXTS = ("place", "last", "sender")
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The rank of the newest token seen, the (mint, lap) last trained in, and whether the run is over."""
+    """The rank of the newest token seen, the (mint, lap) last trained in, and whether the run is over.
+
+    ``hop`` counts the trainings behind the member's own model, those that failed included.
+    """
 
     rank: Rank | None = None
     visited: tuple[int, int] | None = None
     is_finished: bool = False
+    hop: int = 0
 
 
 def stored(model: Model, held: Token | None, history: History) -> Snapshot:
@@ -27,6 +31,7 @@ def stored(model: Model, held: Token | None, history: History) -> Snapshot:
         "rank": list(history.rank or ()),
         "visited": list(history.visited or ()),
         "is_finished": int(history.is_finished),
+        "hop": history.hop,
         "is_holding": int(held is not None),
     }
     arrays: dict[str, Array] = {"model": model.params}
@@ -50,6 +55,7 @@ def restored(snapshot: Snapshot) -> tuple[Model, Token | None, History]:
         (rank[0], rank[1], rank[2], rank[3]) if rank else None,
         (visited[0], visited[1]) if visited else None,
         is_finished=bool(whole_number(snapshot, "is_finished")),
+        hop=whole_number(snapshot, "hop"),
     )
     return model, _restored_token(snapshot, model), history
 
