@@ -253,10 +253,9 @@ class TokenPass:
         """Has the token been away too long?  Then ask for it."""
         if not self._is_lowest(view):
             return []
-        if self._holder.is_holding:
+        if self._holder.is_holding or self._search.is_under_way:
             self._watch.begin(now_s)  # from now on
-        is_due = self._watch.wait_s(now_s, len(view.members)) == 0
-        if not is_due or self._search.is_under_way:
+        if self._watch.wait_s(now_s, len(view.members)) != 0:
             return self._wait_for_token(view, now_s)
         self._watch.searched(now_s)
         return [*self._search.begin(view), *self._wait_for_token(view, now_s)]

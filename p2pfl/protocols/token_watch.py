@@ -10,6 +10,7 @@ from collections import deque
 from math import inf
 
 KEPT_GAPS = 8
+LEAST_S = 1e-3  # a shorter wait is none: it might be lost in the rounding of the time
 MAX_SEARCHES = 12  # without a sight of the token, until something changes
 
 
@@ -52,4 +53,5 @@ class TokenWatch:
             return None
         usual_s = max(2 * max(self._gaps_s, default=0.0), self._ack_timeout_s * members)
         due_s = self._since_s + usual_s * float(2**self._searches)
-        return max(0.0, min(due_s, self._suspected_s) - now_s)
+        wait_s = min(due_s, self._suspected_s) - now_s
+        return wait_s if wait_s > LEAST_S else 0.0
