@@ -29,6 +29,16 @@ class ConservesMass(Protocol):
         ...
 
 
+@runtime_checkable
+class TakesTurns(Protocol):
+    """A protocol in which a member trains when it is its turn: cyclic pass, random walk."""
+
+    @property
+    def turn(self) -> tuple[int, int] | None:
+        """The turn in which the member has trained last: (mint, lap) of the token, higher each time."""
+        ...
+
+
 class Host:
     """One process of a member, from its start to its crash."""
 
@@ -43,6 +53,7 @@ class Host:
         "scale",
         "state",
         "timers",
+        "turns",
     )
 
     def __init__(self, member: str, node: Node, linked: frozenset[str]) -> None:
@@ -52,6 +63,7 @@ class Host:
         self.state: TrainingState = {}
         protocol = node.protocol
         self.scale = protocol if isinstance(protocol, ConservesMass) else None  # to weigh it by
+        self.turns = protocol if isinstance(protocol, TakesTurns) else None
         self.timers: dict[str, int] = {}  # name -> the number of the entry that counts
         self.age = 0  # of the last model that this process has adopted
         self.is_training = False

@@ -1,7 +1,8 @@
 """What must hold at every moment of a simulation; a violation says with which seed, when, and after what.
 
 Checked are: at most one ``Train`` of a node is outstanding; the rows of its mixing weights sum to one; the
-age of its model never falls; what is under way on a link and waits for it is bounded; and the mass of a
+age of its model never falls; of a token protocol (``TakesTurns``) a member trains at most once in each turn;
+what is under way on a link and waits for it is bounded; and the mass of a
 protocol that declares one (``ConservesMass``) is neither made nor lost, whatever happens to messages and
 nodes.
 """
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from p2pfl.events import Adopt, Event, Received, Trained
 from p2pfl.membership import Input
-from simulations.hosts import Host, Mass
+from simulations.hosts import Host, Mass, TakesTurns
 from simulations.links import MAX_OUTBOX, SimulatedLink
 
 KEPT_EVENTS = 50
@@ -27,7 +28,7 @@ class InvariantError(AssertionError):
 class Invariants:
     """Looks at every event and effect of a run, and remembers the last events."""
 
-    __slots__ = ("_masses", "_members", "_recent", "_rows", "_seed", "_since_weighed", "_total")
+    __slots__ = ("_masses", "_members", "_recent", "_rows", "_seed", "_since_weighed", "_total", "_turns")
 
     def __init__(self, members: int, seed: int) -> None:
         self._members = members
@@ -35,6 +36,7 @@ class Invariants:
         self._recent: deque[tuple[float, str, Event | Input]] = deque(maxlen=KEPT_EVENTS)
         self._rows: dict[str, Mapping[str, float]] = {}  # member -> the weights that were checked last
         self._masses: dict[str, Mass] = {}
+        self._turns: dict[str, tuple[int, int]] = {}  # member -> the (mint, lap) of its last training
         self._total: float | None = None  # of the masses; None before the first weighing and where none is
         self._since_weighed = 0  # models adopted
 
@@ -53,6 +55,8 @@ class Invariants:
         if age < host.age:
             raise self.violation(f"{host.member} goes back from age {host.age} to {age}", now_s)
         host.age = age
+        if host.turns is not None and isinstance(self._recent[-1][2], Trained):
+            self._check_turn(host.member, host.turns, now_s)
         view = host.node.view
         if view is None or host.scale is not None:
             return  # there the columns sum to one
@@ -86,6 +90,7 @@ class Invariants:
 
     def joined(self, member: str) -> None:
         """A fresh start brings its own mass, and takes what an earlier life had out of the books."""
+        self._turns.pop(member, None)
         if member in self._masses or self._total is not None:
             self._total = None
 
@@ -107,6 +112,12 @@ class Invariants:
         return InvariantError(
             f"{what} (seed {self._seed}, at {now_s:.6f} s)\nthe last {len(self._recent)} events:\n{events}"
         )
+
+    def _check_turn(self, member: str, turns: TakesTurns, now_s: float) -> None:
+        turn, before = turns.turn, self._turns.get(member)
+        if turn is None or (before is not None and turn <= before):
+            raise self.violation(f"{member} trains in turn {turn} after turn {before}", now_s)
+        self._turns[member] = turn
 
     def _weigh(self, hosts: Iterable[Host]) -> float:
         masses = dict(self._masses)
