@@ -292,7 +292,7 @@ class Links:
         last: TransportError | RemoteError | None = None
         for address in list(target.addresses):
             try:
-                await self._transport.dial(address)
+                await self._transport.dial(address, target.id)
             except (TransportError, RemoteError) as error:
                 last = error
                 if isinstance(error, RemoteError) and error.code == "own_id":

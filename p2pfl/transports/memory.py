@@ -179,7 +179,7 @@ class MemoryTransport:
         self._address = self._hub.attach(self)
         return self._address
 
-    async def dial(self, address: str) -> None:
+    async def dial(self, address: str, peer: str = "") -> None:  # noqa: ARG002  # nobody is proved here
         """Make one attempt at a link; ``link_up`` has been called when this returns.
 
         Raises TransportError when nobody listens there, RemoteError when the greetings do not agree.

@@ -1,21 +1,25 @@
 """Links over TCP, made for large models: bodies go from vector to vector, copied by the kernel alone.
 
-Whoever dials greets first; each side checks the other's greeting, and a refusal is told to the other side
-with a code and words.  Then packets flow both ways.  When a peer reads slowly, its messages wait in a short
+With ``Security`` the channel is TLS, and both sides are proved before they greet; without it whoever dials
+greets first.  Each side checks the other's greeting, and a refusal is told to the other side with a code and
+words.  Then packets flow both ways.  When a peer reads slowly, its messages wait in a short
 outbox and the oldest are dropped; when this node is slow, TCP's own window makes the peer wait.
 """
 
 import asyncio
 import errno
 import os
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import assert_never
+from typing import Any, assert_never
 
 from p2pfl.errors import ConfigError, RemoteError, TransportError
 from p2pfl.transports.addresses import format_address, parse_address, port_holder
 from p2pfl.transports.tcp_link import Stage, Surroundings, TcpLink
+from p2pfl.transports.tls import Security, tls_problem
+from p2pfl.transports.tls_door import Knock, TlsDoor
 from p2pfl.transports.transport import LinkHandler
 from p2pfl.wire.bodies import BodySchema
 from p2pfl.wire.limits import Limits
@@ -41,16 +45,21 @@ class TcpTransport:
         parameters: int,
         limits: Limits,
         refused: Callable[[str, RemoteError], None] | None = None,
+        security: Security | None = None,
     ) -> None:
         self._host = host
         self._port = port
         self._limits = limits
         self._refused = refused
+        self._security = security
         self._schema = BodySchema(parameters, bodies, limits)
         self._shared: Surroundings | None = None  # once it listens
         self._server: asyncio.Server | None = None
         self._links: set[TcpLink] = set()
-        self._strangers: dict[TcpLink, None] = {}  # accepted, have not greeted; oldest first
+        self._door: TlsDoor | None = None  # instead of a server, with security
+        self._knocks: dict[Knock, float] = {}  # accepted, TLS not up yet; until when they have time
+        self._coming: dict[TcpLink, Knock] = {}  # links made for them
+        self._strangers: dict[TcpLink | Knock, None] = {}  # accepted, have not greeted; oldest first
         self._blocked: list[TcpLink] = []  # wait for memory
         self._is_closed = False
         self._all_ended = asyncio.Event()
@@ -69,27 +78,30 @@ class TcpTransport:
             handler=handler,
             report=self._report,
             tell=self._told,
+            security=self._security,
         )
         try:
-            accept = partial(TcpLink, self._shared, dialled=False)
-            self._server = await loop.create_server(accept, self._host, self._port)
+            found = await self._listen(self._shared)
         except OSError as error:
             raise _not_to_be_had(self._host, self._port, error) from error
-        return format_address(*self._server.sockets[0].getsockname()[:2])
+        return format_address(*found)
 
-    async def dial(self, address: str) -> None:
+    async def dial(self, address: str, peer: str = "") -> None:
         """Make one attempt at a link; ``link_up`` has been called when this returns.
 
-        Raises TransportError when the peer cannot be reached, RemoteError when either side refuses.
+        Raises TransportError when the peer cannot be reached, RemoteError when either side refuses, or when
+        another id than ``peer`` answers (with security, which alone can tell).
         """
         assert self._shared is not None, "a transport listens before it dials"
         host, port = parse_address(address)
-        link = TcpLink(self._shared, dialled=True)
+        link = TcpLink(self._shared, dialled=True, peer=peer)
         try:
             async with asyncio.timeout(self._limits.connect_s):
                 await self._connect(link, host, port)
         except TimeoutError as error:
             raise TransportError(f"{address} did not answer within {self._limits.connect_s:g} s") from error
+        except ssl.SSLError as error:
+            raise tls_problem(error) from error
         except OSError as error:
             raise TransportError(f"{address} cannot be reached: {_words(error)}") from error
         try:
@@ -105,7 +117,12 @@ class TcpTransport:
         after ``connection_made`` (uvloop does), also when both sides have greeted over it already.
         """
         loop = asyncio.get_running_loop()
-        connecting = loop.create_task(loop.create_connection(lambda: link, host, port))
+        options: dict[str, Any] = {}
+        if self._security is not None:
+            options = {"ssl": self._security.client, "server_hostname": ""}
+            options["ssl_handshake_timeout"] = self._limits.handshake_s
+            options["ssl_shutdown_timeout"] = self._limits.closing_s
+        connecting = loop.create_task(loop.create_connection(lambda: link, host, port, **options))
         try:
             await asyncio.shield(connecting)
         except asyncio.CancelledError:
@@ -121,16 +138,54 @@ class TcpTransport:
         self._is_closed = True
         if self._server is not None:
             self._server.close()
+        if self._door is not None:
+            await self._door.close()
         for link in list(self._links):
             if link.is_up:
                 link.close("leaving")
             else:
                 link.abort("leaving")
-        while self._links:
+        for knock in list(self._knocks):
+            knock.abort("leaving")
+        while self._links or self._knocks:
             self._all_ended.clear()
             await self._all_ended.wait()
         if self._server is not None:
             await self._server.wait_closed()
+
+    async def _listen(self, shared: Surroundings) -> tuple[str, int]:
+        """Open the port, in the plain or behind TLS; the host and port in use."""
+        if self._security is None:
+            accept = partial(TcpLink, shared, dialled=False)
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(accept, self._host, self._port)
+            found: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
+            return found
+        self._door = TlsDoor(
+            self._security, self._limits, welcome=self._welcome, knocked=self._knocked, left=self._left
+        )
+        return self._door.open(self._host, self._port)
+
+    def _knocked(self, knock: Knock) -> None:
+        """Somebody has connected and is to speak TLS."""
+        self._knocks[knock] = asyncio.get_running_loop().time() + self._limits.handshake_s
+        self._note_stranger(knock)
+
+    def _welcome(self, knock: Knock) -> TcpLink:
+        """The link that takes over when TLS is up, with the place of the knock among the strangers."""
+        assert self._shared is not None
+        link = TcpLink(self._shared, dialled=False, deadline_s=self._knocks.get(knock))
+        self._coming[link] = knock
+        return link
+
+    def _left(self, knock: Knock, error: RemoteError | None) -> None:
+        """TLS is up, and there is a link, or there will be none."""
+        if error is not None:
+            self._report(knock.address, error)
+        self._knocks.pop(knock, None)
+        self._strangers.pop(knock, None)
+        self._coming = {link: other for link, other in self._coming.items() if other is not knock}
+        self._note_end()
 
     def _told(self, link: TcpLink, stage: Stage) -> None:
         match stage:
@@ -150,18 +205,28 @@ class TcpTransport:
         if self._is_closed:
             link.abort("leaving")
         elif not link.is_dialled:
-            self._strangers[link] = None
-            if len(self._strangers) > self._limits.greeting_links:
-                oldest = next(iter(self._strangers))
-                self._report(oldest.address, RemoteError("did not greet, and others came", code="crowded"))
-                oldest.abort("crowded")
+            knock = self._coming.pop(link, None)
+            if knock in self._strangers:
+                self._strangers = {link if one is knock else one: None for one in self._strangers}
+            else:
+                self._note_stranger(link)
+
+    def _note_stranger(self, stranger: TcpLink | Knock) -> None:
+        self._strangers.setdefault(stranger)
+        if len(self._strangers) > self._limits.greeting_links:
+            oldest = next(iter(self._strangers))
+            self._report(oldest.address, RemoteError("did not greet, and others came", code="crowded"))
+            oldest.abort("crowded")
 
     def _ended(self, link: TcpLink) -> None:
         self._links.discard(link)
         self._strangers.pop(link, None)
         if link in self._blocked:
             self._blocked.remove(link)
-        if not self._links:
+        self._note_end()
+
+    def _note_end(self) -> None:
+        if not self._links and not self._knocks:
             self._all_ended.set()
 
     def _memory_freed(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -1,4 +1,4 @@
-"""One TCP connection: greetings first, then packets both ways, until either side closes it."""
+"""One TCP connection: proofs and greetings first, then packets both ways, until either side closes it."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -7,20 +7,25 @@ from enum import Enum
 from typing import assert_never, cast
 
 from p2pfl.errors import P2PError, RemoteError, TransportError
+from p2pfl.identity.admission import NotAdmittedError
 from p2pfl.membership import Heartbeat
 from p2pfl.transports.addresses import as_dialled
+from p2pfl.transports.opening import Opening
 from p2pfl.transports.tcp_socket import WAKE_BYTES, TcpSocket
 from p2pfl.transports.tcp_writer import Outgoing, TcpWriter
+from p2pfl.transports.tls import Security
 from p2pfl.transports.transport import LinkHandler
 from p2pfl.wire.bodies import BodySchema
 from p2pfl.wire.greetings import refusal
 from p2pfl.wire.heartbeat_codec import encode_heartbeat
-from p2pfl.wire.inbound import Arrival, Inbound
+from p2pfl.wire.inbound import Arrival, Inbound, Proof
 from p2pfl.wire.limits import Limits
 from p2pfl.wire.link_codec import Refused, encode_goodbye, encode_greeting, encode_refused
 from p2pfl.wire.message_codec import encode_message
 from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
 from p2pfl.wire.pool import BufferPool
+
+TLS_RECORD_BYTES = 17 * 1024  # a record and its frame
 
 
 class Stage(Enum):
@@ -43,14 +48,24 @@ class Surroundings:
     handler: LinkHandler
     report: Callable[[str, RemoteError], None]  # the address and the reason of a link refused or broken off
     tell: Callable[["TcpLink", Stage], None]
+    security: Security | None = None  # without it links are neither encrypted nor authenticated
 
 
 class TcpLink(asyncio.BufferedProtocol):
-    """A link over one connection; ``outcome`` is settled when it is up, or why it will not be."""
+    """A link over one connection; ``outcome`` is settled when it is up, or why it will not be.
 
-    def __init__(self, shared: Surroundings, *, dialled: bool) -> None:
+    ``peer`` is the id that is meant to answer, "" for any; ``deadline_s`` (of the loop's clock) ends the
+    handshake of a connection on which time has been spent already.
+    """
+
+    def __init__(
+        self, shared: Surroundings, *, dialled: bool, peer: str = "", deadline_s: float | None = None
+    ) -> None:
         self._shared = shared
         self.is_dialled = dialled
+        self._wanted = peer
+        self._deadline_s = deadline_s
+        self._opening: Opening | None = None  # of a secure link
         self._inbound = Inbound(shared.limits, shared.schema, shared.pool)
         self._transport: asyncio.Transport
         self._socket: TcpSocket
@@ -129,17 +144,19 @@ class TcpLink(asyncio.BufferedProtocol):
             self._take(self._inbound.retry())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The socket is connected: the dialling side greets first."""
+        """The socket is connected, and encrypted if links are: whoever is to speak first does."""
         if self.outcome.cancelled():
             cast(asyncio.Transport, transport).abort()
             return
         self._transport = cast(asyncio.Transport, transport)
-        self._socket = TcpSocket(transport)
+        is_secure = self._shared.security is not None
+        self._socket = TcpSocket(transport, taken_bytes=TLS_RECORD_BYTES if is_secure else 0)
         self._writer = TcpWriter(self._transport, self._shared.limits)
         self._shared.tell(self, Stage.CONNECTED)
         self._start_timer(self._shared.limits.handshake_s, self._expire)
-        if self.is_dialled:
-            self._writer.send_control(encode_greeting(self._shared.greeting()))
+        if self._deadline_s is not None:
+            self._start_timer(self._deadline_s - asyncio.get_running_loop().time(), self._expire)
+        self._open()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Where the event loop puts what it reads."""
@@ -170,6 +187,26 @@ class TcpLink(asyncio.BufferedProtocol):
         if self._peer is not None:
             self._shared.handler.link_down(self, self._reason)
 
+    def _open(self) -> None:
+        """Without security the dialling side greets; with it the server does, and asks for a proof."""
+        security = self._shared.security
+        if security is None:
+            if self.is_dialled:
+                self._writer.send_control(encode_greeting(self._shared.greeting()))
+            return
+        opening = Opening(security, dialled=self.is_dialled, peer=self._wanted, address=self.address)
+        try:
+            first = opening.begin(self._transport.get_extra_info("ssl_object"))
+        except RemoteError as error:  # not whom we meant: it is to hear nothing of us
+            self._shared.report(self.address, error)
+            self._fail(error)
+            self.abort(f"{error.code}: {error.what}")
+            return
+        self._opening = opening
+        self._inbound.expect(opening.expects)
+        if first:
+            self._writer.send_control(first)
+
     def _take(self, arrivals: Iterator[Arrival]) -> None:
         try:
             for arrival in arrivals:
@@ -177,7 +214,7 @@ class TcpLink(asyncio.BufferedProtocol):
                 if self._reason:
                     return
         except RemoteError as error:
-            self._break_off(error, error)
+            self._break_off(error, _for_the_peer(error))
             return
         if self._inbound.is_blocked:
             self._transport.pause_reading()
@@ -188,6 +225,8 @@ class TcpLink(asyncio.BufferedProtocol):
 
     def _handle(self, arrival: Arrival) -> None:
         match arrival:
+            case Proof():
+                self._prove(arrival)
             case Greeting():
                 self._greet(arrival)
             case Refused(code, text):
@@ -203,13 +242,33 @@ class TcpLink(asyncio.BufferedProtocol):
             case _:
                 assert_never(arrival)
 
+    def _prove(self, proof: Proof) -> None:
+        """Answer a proof; once the other side is proved, tell it what only it may know."""
+        assert self._opening is not None
+        answer = self._opening.answer(proof)
+        self._inbound.expect(self._opening.expects)
+        if answer:
+            self._writer.send_control(answer)
+        if self._opening.is_proved:
+            self._writer.send_control(encode_greeting(self._own_greeting()))
+
+    def _own_greeting(self) -> Greeting:
+        """What we say of ourselves, and to a proved peer whether we accept it and share with it."""
+        ours, security = self._shared.greeting(), self._shared.security
+        if security is None or self._opening is None:
+            return ours
+        trust, peer = security.admission.trust, self._opening.peer
+        return replace(ours, accepts_you=trust.accepts(peer), shares_with_you=trust.shares_with(peer))
+
     def _greet(self, theirs: Greeting) -> None:
-        ours = self._shared.greeting()
+        ours = self._own_greeting()
+        if self._opening is not None:  # what it says of its id is never believed: it has proved one
+            theirs = replace(theirs, id=self._opening.peer, network=ours.network)
         objections = refusal(ours, theirs)
         if objections is not None:
             self._break_off(*objections)
             return
-        if not self.is_dialled:
+        if self._opening is None and not self.is_dialled:
             self._writer.send_control(encode_greeting(ours))
         self._stop_timer()
         self._peer = replace(theirs, address=as_dialled(theirs.address, self.address))
@@ -277,3 +336,10 @@ class TcpLink(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _for_the_peer(error: RemoteError) -> RemoteError:
+    """The same fault in the words that the peer may read."""
+    if isinstance(error, NotAdmittedError):
+        return RemoteError(error.there, code=error.code)
+    return error

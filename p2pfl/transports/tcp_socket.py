@@ -15,10 +15,11 @@ WAKE_BYTES = 128 * 1024
 class TcpSocket:
     """Options of one connected socket; the event loop reads and writes it."""
 
-    def __init__(self, transport: asyncio.BaseTransport) -> None:
+    def __init__(self, transport: asyncio.BaseTransport, *, taken_bytes: int = 0) -> None:
         peer_name = transport.get_extra_info("peername") or ("gone", 0)  # it may have left already
         self.address = format_address(*peer_name[:2])
         self._socket: socket.socket = transport.get_extra_info("socket")
+        self._taken_bytes = taken_bytes
         self._wake_bytes = 1
         self._set(socket.SOL_SOCKET, "SO_KEEPALIVE", 1)
         self._set(socket.IPPROTO_TCP, "TCP_NODELAY", 1)
@@ -26,8 +27,11 @@ class TcpSocket:
             self._set(socket.IPPROTO_TCP, name, value)
 
     def expect(self, body_bytes: int) -> None:
-        """That much of a body is still to come: let a part of it gather before the loop is woken."""
-        wanted = WAKE_BYTES if body_bytes >= WAKE_BYTES else 1
+        """That much of a body is still to come: let a part of it gather before the loop is woken.
+
+        Up to ``taken_bytes`` of it may have left the socket without having arrived: TLS holds half a record.
+        """
+        wanted = WAKE_BYTES if body_bytes >= WAKE_BYTES + self._taken_bytes else 1
         if wanted != self._wake_bytes:
             self._wake_bytes = wanted
             self._set(socket.SOL_SOCKET, "SO_RCVLOWAT", wanted)

@@ -64,11 +64,11 @@ class Transport(Protocol):
         """
         ...
 
-    async def dial(self, address: str) -> None:
+    async def dial(self, address: str, peer: str = "") -> None:
         """Make one attempt at a link; ``link_up`` has been called when this returns.
 
-        Raises TransportError when the peer cannot be reached, RemoteError when either side refuses; its
-        ``code`` says why (``wrong_plan``).
+        ``peer`` is the id that is meant to answer, "" for any.  Raises TransportError when the peer cannot be
+        reached, RemoteError when either side refuses; its ``code`` says why (``wrong_plan``).
         """
         ...
 

@@ -18,7 +18,7 @@ FIRST_SKIPPABLE = 0x80
 
 
 class FrameType(IntEnum):
-    """What a frame holds; 0x01 to 0x04 belong to the authenticated handshake."""
+    """What a frame holds; 0x01 to 0x03 belong to the authenticated handshake."""
 
     HELLO = 0x01
     AUTH = 0x02
@@ -45,13 +45,21 @@ def frame(type: FrameType, payload: bytes) -> bytes:
     return frame_header(type, len(payload)) + payload
 
 
-def checked_type(type: int, length: int, *, is_greeted: bool, limits: Limits) -> FrameType | None:
+def checked_type(
+    type: int,
+    length: int,
+    *,
+    is_greeted: bool,
+    limits: Limits,
+    opening: frozenset[FrameType] = BEFORE_GREETING,
+) -> FrameType | None:
     """The type of a frame that may come now and is not too long; None for one to skip.
 
     Called with the header alone, before anything is read or allocated for the frame.  A body is not judged
-    here: only the message before it says how long it must be.
+    here: only the message before it says how long it must be.  ``opening`` are the types that may come before
+    the greeting is accepted.
     """
-    allowed = AFTER_GREETING if is_greeted else BEFORE_GREETING
+    allowed = AFTER_GREETING if is_greeted else opening
     if type < FIRST_SKIPPABLE and type not in allowed:
         raise RemoteError(f"a frame of type 0x{type:02x} has no place here", code="unexpected_frame")
     cap = limits.control_frame_bytes if is_greeted else limits.greeting_frame_bytes

@@ -5,7 +5,8 @@ and small frames land in a buffer of one frame; the body of a message lands in m
 its bytes are moved once, by the kernel.  Whatever comes is a packet or a RemoteError.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy as np
 from p2pfl.errors import RemoteError
 from p2pfl.wire.bodies import BodySchema
 from p2pfl.wire.frame_buffer import FrameBuffer
-from p2pfl.wire.framing import FrameType, checked_type
+from p2pfl.wire.framing import BEFORE_GREETING, FrameType, checked_type
 from p2pfl.wire.heartbeat_codec import decode_heartbeat
 from p2pfl.wire.limits import Limits
 from p2pfl.wire.link_codec import Refused, decode_goodbye, decode_greeting, decode_refused
@@ -21,13 +22,29 @@ from p2pfl.wire.message_codec import MessageHeader, decode_message_header
 from p2pfl.wire.packets import Greeting, Packet
 from p2pfl.wire.pool import BufferPool, Lease
 
-Arrival: TypeAlias = Greeting | Refused | Packet
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A frame of the authenticated handshake, which ``p2pfl.identity.handshake`` reads."""
+
+    type: FrameType
+    payload: bytes
+
+
+Arrival: TypeAlias = Proof | Greeting | Refused | Packet
+
+_DECODERS: Mapping[FrameType, Callable[[bytes], Arrival]] = {
+    FrameType.INFO: decode_greeting,
+    FrameType.REFUSED: decode_refused,
+    FrameType.HEARTBEAT: decode_heartbeat,
+    FrameType.GOODBYE: decode_goodbye,
+}
 
 
 class Inbound:
     """Turns the bytes of one link into what they mean; once it has raised RemoteError it is of no more use.
 
-    Until ``accept`` only a greeting or a refusal may come.
+    Until ``accept`` only what ``expect`` has named may come, at first a greeting or a refusal.
     """
 
     def __init__(self, limits: Limits, schema: BodySchema, pool: BufferPool) -> None:
@@ -36,6 +53,7 @@ class Inbound:
         self._pool = pool
         self._owner: str | None = None  # the peer's id, once its greeting was accepted
         self._frames = FrameBuffer(limits.greeting_frame_bytes)
+        self._opening: frozenset[FrameType] = BEFORE_GREETING
         self._strange_frames = 0  # before the greeting
         self._header: MessageHeader | None = None  # of the message whose body comes next
         self._lease: Lease | None = None  # for the body in transit
@@ -56,6 +74,10 @@ class Inbound:
     def body_bytes_missing(self) -> int:
         """What is still to come of the body in transit; 0 when none is."""
         return 0 if self._lease is None else len(self._lease.memory) - self._filled
+
+    def expect(self, opening: frozenset[FrameType]) -> None:
+        """Before the greeting is accepted these frames may come, and no others."""
+        self._opening = opening
 
     def accept(self, peer: str) -> None:
         """The greeting was accepted: from now on packets are allowed."""
@@ -103,7 +125,13 @@ class Inbound:
         length, number = found
         if self._header is not None:
             return self._begin_body(self._header, length, number), None
-        known = checked_type(number, length, is_greeted=self._owner is not None, limits=self._limits)
+        known = checked_type(
+            number,
+            length,
+            is_greeted=self._owner is not None,
+            limits=self._limits,
+            opening=self._opening,
+        )
         payload = self._frames.take(length)
         if payload is None:
             return False, None
@@ -113,18 +141,14 @@ class Inbound:
         if self._owner is None:
             self._check_greeting_budget()
         match type:
-            case FrameType.INFO:
-                return decode_greeting(payload)
-            case FrameType.REFUSED:
-                return decode_refused(payload)
-            case FrameType.HEARTBEAT:
-                return decode_heartbeat(payload)
-            case FrameType.GOODBYE:
-                return decode_goodbye(payload)
+            case None:  # a frame to skip
+                return None
+            case FrameType.HELLO | FrameType.AUTH | FrameType.WELCOME:
+                return Proof(type, payload)
             case FrameType.MESSAGE:
                 return self._begun_message(decode_message_header(payload, self._schema))
-            case _:  # a frame to skip
-                return None
+            case _:
+                return _DECODERS[type](payload)
 
     def _check_greeting_budget(self) -> None:
         self._strange_frames += 1

@@ -5,15 +5,34 @@ different major versions can tell each other so.
 """
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from p2pfl.errors import RemoteError
 from p2pfl.wire.framing import FrameType, frame
 from p2pfl.wire.packets import MAJOR_VERSION, MINOR_VERSION, Goodbye, Greeting
-from p2pfl.wire.record import MAX_TEXT, is_word, pack, unpack
+from p2pfl.wire.record import MAX_TEXT, cleaned, is_word, pack, unpack
 
 MAGIC = b"P2PN"
 PROLOGUE = struct.Struct(">4sBB")
+REFUSAL = struct.Struct(">H")
+# What a REFUSED says, for machines; numbers are never used twice.  An unknown one is a plain "refused".
+REFUSAL_CODES: Mapping[str, int] = {
+    "refused": 0,
+    "malformed": 1,
+    "wrong_version": 2,
+    "wrong_network": 3,
+    "weak_key": 4,
+    "own_id": 5,
+    "bad_signature": 6,
+    "not_admitted": 7,
+    "duplicate_id": 8,
+    "wrong_network_key": 9,
+    "wrong_plan": 10,
+    "unexpected_frame": 11,
+    "too_big": 12,
+}
+_WORDS = {number: word for word, number in REFUSAL_CODES.items()}
 MAX_REASON = 500  # characters of a refusal, which quotes the words of two plans
 
 
@@ -71,7 +90,9 @@ def decode_greeting(payload: bytes) -> Greeting:
 
 def encode_goodbye(goodbye: Goodbye) -> bytes:
     """The frame of a good-bye."""
-    return _encode_reason(FrameType.GOODBYE, goodbye.code, goodbye.text[:MAX_TEXT])
+    if not is_word(goodbye.code):
+        raise ValueError(f"a code of printable characters, not {goodbye.code!r}")
+    return frame(FrameType.GOODBYE, pack({"code": goodbye.code, "text": goodbye.text[:MAX_TEXT]}))
 
 
 def decode_goodbye(payload: bytes) -> Goodbye:
@@ -81,17 +102,15 @@ def decode_goodbye(payload: bytes) -> Goodbye:
 
 
 def encode_refused(refused: Refused) -> bytes:
-    """The frame of a refusal."""
-    return _encode_reason(FrameType.REFUSED, refused.code, refused.text[:MAX_REASON])
+    """The frame of a refusal: the number of its code, and the text."""
+    number = REFUSAL_CODES.get(refused.code, REFUSAL_CODES["refused"])
+    return frame(FrameType.REFUSED, REFUSAL.pack(number) + refused.text[:MAX_REASON].encode())
 
 
 def decode_refused(payload: bytes) -> Refused:
     """The refusal in a frame; raises RemoteError."""
-    record = unpack(payload)
-    return Refused(code=record.word("code"), text=record.text("text", limit=MAX_REASON))
-
-
-def _encode_reason(type: FrameType, code: str, text: str) -> bytes:
-    if not is_word(code):
-        raise ValueError(f"a code of printable characters, not {code!r}")
-    return frame(type, pack({"code": code, "text": text}))
+    if len(payload) < REFUSAL.size:
+        raise RemoteError("a refusal without a code")
+    (number,) = REFUSAL.unpack_from(payload)
+    text = payload[REFUSAL.size :].decode("utf-8", "replace")
+    return Refused(code=_WORDS.get(number, "refused"), text=cleaned(text, MAX_REASON))

@@ -113,10 +113,10 @@ class MortalTransport(MemoryTransport):
         for link in list(self._links):
             link.end("connection lost")
 
-    async def dial(self, address: str) -> None:
+    async def dial(self, address: str, peer: str = "") -> None:
         if self.is_dead:
             raise TransportError("dead")
-        await super().dial(address)
+        await super().dial(address, peer)
 
 
 @dataclass(eq=False)

@@ -50,7 +50,7 @@ class FakeTransport:
         self.handler = handler
         return "fake://me"
 
-    async def dial(self, address: str) -> None:
+    async def dial(self, address: str, peer: str = "") -> None:
         self.dialled.append(address)
         self.has_dialled.set()
         answer = self.answers.get(address, TransportError("nobody there"))

@@ -3,16 +3,20 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from p2pfl.errors import RemoteError
 from p2pfl.transports.event_loops import loop_factory
 from p2pfl.transports.memory import MemoryHub, MemoryTransport
 from p2pfl.transports.tcp import TcpTransport
+from p2pfl.transports.tls import Security
 from p2pfl.transports.transport import Link, Transport
 from p2pfl.wire.limits import Limits
 from p2pfl.wire.packets import Envelope, Greeting, Packet
+from tests.p2pfl.identities import NETWORK_KEY, Files, someone
 from tests.p2pfl.wire.samples import BODIES, PARAMETERS, greeting
 
 DEADLINE_S = 10.0
@@ -77,9 +81,21 @@ class World:
 
     kind: str
     runner: asyncio.Runner
+    folder: Path  # for the files of identities
     hub: MemoryHub = field(default_factory=MemoryHub)
     ends: list[End] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)  # what an event loop caught and nobody else
+
+    @property
+    def files(self) -> Files:
+        return Files(self.folder)
+
+    def greeting(self, name: str, plan_words: str = "ring") -> Greeting:
+        """What the node of that name says, as its peers hear it."""
+        found = greeting(name, plan_words)
+        if self.kind != "tls":
+            return found
+        return replace(found, id=someone(name).id, shares_with_you=True)
 
     def run(self, story: Callable[[], Coroutine[None, None, Result]]) -> Result:
         """Run a story to its end, close what it opened, and see that nothing was swallowed."""
@@ -92,8 +108,9 @@ class World:
         limits: Limits | None = None,
         parameters: int = PARAMETERS,
         bodies: Mapping[str, tuple[int, str]] = BODIES,
+        security: Security | None = None,
     ) -> End:
-        """A node that listens."""
+        """A node that listens; with TLS all have the network key unless ``security`` says otherwise."""
         refused: list[tuple[str, str]] = []
 
         def note(_address: str, error: RemoteError) -> None:
@@ -101,15 +118,23 @@ class World:
             end.happened.set()
 
         limits = limits or Limits()
+        words = self.greeting(who) if isinstance(who, str) else who
+        if self.kind == "tls" and security is None:
+            security = self.files.security(words.name, network_key=NETWORK_KEY, network=words.network)
         transport: Transport
         if self.kind == "memory":
             transport = MemoryTransport(self.hub, limits=limits, refused=note)
         else:
             transport = TcpTransport(
-                "127.0.0.1", 0, bodies=bodies, parameters=parameters, limits=limits, refused=note
+                "127.0.0.1",
+                0,
+                bodies=bodies,
+                parameters=parameters,
+                limits=limits,
+                refused=note,
+                security=security,
             )
         end = End(transport, refused)
-        words = greeting(who) if isinstance(who, str) else who
         end.address = await transport.listen(lambda: words, end)
         self.ends.append(end)
         return end
@@ -137,5 +162,5 @@ class World:
 @contextmanager
 def world_of(kind: str, loop: str) -> Iterator[World]:
     """A world for one test."""
-    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
-        yield World(kind, runner)
+    with TemporaryDirectory() as folder, asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
+        yield World(kind, runner, Path(folder))

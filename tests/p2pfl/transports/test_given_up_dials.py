@@ -11,9 +11,12 @@ from tests.p2pfl.transports.ends import World, world_of
 STEPS = 16  # turns of the event loop: more than a dial takes
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
+@pytest.fixture(
+    params=[(kind, loop) for kind in ("tcp", "tls") for loop in ("asyncio", "uvloop")], ids="-".join
+)
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
-    with world_of("tcp", request.param) as found:
+    kind, loop = request.param
+    with world_of(kind, loop) as found:
         yield found
 
 

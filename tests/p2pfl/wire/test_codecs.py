@@ -14,6 +14,7 @@ from p2pfl.wire.framing import HEADER_BYTES
 from p2pfl.wire.greetings import refusal
 from p2pfl.wire.heartbeat_codec import decode_heartbeat, encode_heartbeat
 from p2pfl.wire.link_codec import (
+    REFUSAL_CODES,
     Refused,
     decode_goodbye,
     decode_greeting,
@@ -82,9 +83,23 @@ def test_a_heartbeat_survives_the_wire(heartbeat: Heartbeat) -> None:
 
 @given(words, texts)
 @settings(max_examples=100, derandomize=True, deadline=None)
-def test_a_goodbye_and_a_refusal_survive_the_wire(code: str, text: str) -> None:
+def test_a_goodbye_survives_the_wire(code: str, text: str) -> None:
     assert decode_goodbye(payload(encode_goodbye(Goodbye(code, text)))) == Goodbye(code, text)
+
+
+@given(st.sampled_from(sorted(REFUSAL_CODES)), texts)
+@settings(max_examples=100, derandomize=True, deadline=None)
+def test_a_refusal_survives_the_wire(code: str, text: str) -> None:
     assert decode_refused(payload(encode_refused(Refused(code, text)))) == Refused(code, text)
+
+
+def test_a_refusal_of_a_later_version_is_still_a_refusal() -> None:
+    later = b"\xff\xffbecause\x1b[31m \xff"
+
+    assert decode_refused(later) == Refused("refused", "because?[31m \ufffd")
+    assert decode_refused(payload(encode_refused(Refused("novel", "x")))) == Refused("refused", "x")
+    with pytest.raises(RemoteError):
+        decode_refused(b"\x00")
 
 
 @given(words, whole, fields, st.binary(max_size=32))
