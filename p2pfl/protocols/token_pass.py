@@ -127,12 +127,12 @@ class TokenPass:
         onward = self._holder.look_round(view)
         if before is None or not self._is_started:
             return onward
+        here, were = (each.live & set(each.members) for each in (view, before))
         if self._is_finished:
-            busy, fresh = self._holder.busy_with, view.live - before.live
-            offers = self._offers.offer(view, fresh, but=busy)
-            return [*onward, *offers, *(self._offers.begin(view, but=busy) if fresh else [])]
-        gone = (before.live | set(before.members)) - (view.live & set(view.members))
-        self._watch.changed(now_s, is_loss=not gone.isdisjoint(before.live & set(before.members)))
+            busy = self._holder.busy_with
+            offers = self._offers.offer(view, here - were, but=busy)
+            return [*onward, *offers, *self._offers.begin(view, but=busy)]
+        self._watch.changed(now_s, is_loss=not were <= here)
         return [*onward, *self._wait_for_token(view, now_s)]
 
     def _begin(self, now_s: float) -> list[Effect]:
@@ -235,7 +235,8 @@ class TokenPass:
         if timer == WATCH_TIMER:
             return [] if self._is_finished else self._watch_out(view, now_s)
         if timer == SEARCH_TIMER:
-            return [*self._search.again(view), *self._judge(view)]
+            self._search.timed_out()
+            return self._judge(view) or self._search.ask(view)
         return self._holder.wait_no_longer(timer)
 
     def _is_lowest(self, view: View) -> bool:
@@ -265,7 +266,7 @@ class TokenPass:
         mint = self._search.lost(view, self._mark)
         if mint is not None:
             return self._holder.mint(mint)
-        return self._search.again(view) if self._search.is_to_be_asked() else []
+        return self._search.ask(view) if self._search.is_to_be_asked() else []
 
     def _conclude(self, before: History, now_s: float) -> list[Effect]:
         """What follows when a token has been accepted, or the end has come."""

@@ -23,7 +23,7 @@ from p2pfl.protocols.token import ANSWER_KIND, MAX_NUMBER, QUERY_KIND, Rank
 
 SEARCH_TIMER = "token_search"
 TRIES = 8
-FAR_TRIES = 4
+FAR_TRIES = 2
 MAX_COLLECTIONS = 6
 PER_START = 1 << 20  # queries of one start of a node
 
@@ -35,6 +35,7 @@ Mark: TypeAlias = tuple[Rank, bool, bool]
 class _Collection:
     first: int  # the number of its first query
     tries: int = 0
+    timeouts: int = 0
     marks: dict[str, Mark] = field(default_factory=dict)
 
 
@@ -62,9 +63,14 @@ class TokenSearch:
         self._collections = [_Collection(self._number + 1)]
         return self._ask(view)
 
-    def again(self, view: View) -> list[Effect]:
-        """Ask again those who have not answered in time."""
+    def ask(self, view: View) -> list[Effect]:
+        """Ask those who have not answered in time, or everybody if a collection begins."""
         return self._ask(view) if self._collections else []
+
+    def timed_out(self) -> None:
+        """The time for answers is over."""
+        if self._collections:
+            self._collections[-1].timeouts += 1
 
     def lost(self, view: View, own: Mark) -> int | None:
         """The mint of the token to be made, once it is certain that there is none; else None."""
@@ -149,11 +155,13 @@ class TokenSearch:
     def _is_complete(self, view: View) -> bool:
         collection = self._collections[-1]
         silent = set(view.members) - {self._me} - collection.marks.keys()
+        if len(self._collections) > 1:  # who was not there before is not waited for again
+            silent &= view.live | self._collections[-2].marks.keys()
         if collection.tries == 0:
             return False
         if silent & view.live:
-            return collection.tries > TRIES
-        return not silent or collection.tries > FAR_TRIES
+            return collection.timeouts >= TRIES
+        return not silent or collection.timeouts >= FAR_TRIES
 
 
 def _mark_of(answer: Message) -> Mark | None:

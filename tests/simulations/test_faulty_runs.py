@@ -137,7 +137,7 @@ def test_every_run_ends_on_random_graphs_with_loss_a_crash_and_a_restart(
     simulator = simulate(protocol, graph, faults=faults, network=network, seed=seed, rounds=7)
     assert simulator.models
     assert simulator.now_s < 3600
-    if protocol == "gossip_averaging":  # tokens do not repeat what tells of their end: a loss may hide it
+    if protocol != "push_sum":
         assert set(simulator.finished) == set(simulator.members)
 
 
