@@ -33,6 +33,21 @@ class Paths:
     note: str = ""
 
     @property
+    def trust(self) -> Path:
+        """Whose models are accepted, and who may have ours."""
+        return self.identity.parent / "trust.toml"
+
+    @property
+    def network_key(self) -> Path:
+        """The secret that the nodes of a network in ticket mode share."""
+        return self.identity.parent / "network.key"
+
+    @property
+    def certificate(self) -> Path:
+        """What TLS shows of the identity; made anew when it is missing."""
+        return self.state / "tls-cert.pem"
+
+    @property
     def log(self) -> Path:
         """The daemon's log, which ``p2pnode logs`` shows."""
         return self.state / "daemon.log"

@@ -35,13 +35,14 @@ from p2pfl.membership import Output as MembershipOutput
 from p2pfl.model import Array, Scalar, Snapshot
 from p2pfl.protocols.protocol import ExchangeProtocol
 from p2pfl.roster import GraphWiring, WiringFactory
-from p2pfl.trust import Trust
+from p2pfl.trust import Trust, TrustChanged
 
 MAX_HELD = 64  # messages kept for the protocol while the start barrier is closed
 MAX_HELD_MODELS = 4  # of one sender among them: more would use up the memory that a link may fill
 SETTLE_TIMER = "node.settle"
 SETTLE_S = 3.0
 
+NodeInput: TypeAlias = Event | MembershipInput | TrustChanged
 NodeEffect: TypeAlias = Effect | Tell
 
 
@@ -92,6 +93,7 @@ class Node:
         self.trust = trust or Trust()
         self._barrier = _Barrier(min_members, settle_s)
         self._view: View | None = None
+        self._is_outdated = False  # the view: others are accepted now
         self._roster: Mapping[str, str] | None = None
         self._graph: GraphWiring | None = None
         self.refused: Counter[str] = Counter()  # why -> messages that the gates stopped
@@ -116,7 +118,7 @@ class Node:
         """Short hash of the members this node believes in."""
         return roster_hash(self._membership.roster)
 
-    def handle(self, event: Event | MembershipInput, now_s: float) -> list[NodeEffect]:
+    def handle(self, event: NodeInput, now_s: float) -> list[NodeEffect]:
         """React to one event of the driver; see ``p2pfl.events`` and ``p2pfl.membership``."""
         match event:
             case Received():
@@ -129,6 +131,8 @@ class Node:
                 return [*self._membership.handle(event, now_s), *self._look_around(now_s)]
             case Started():
                 return [*self._membership.start(now_s), *self._look_around(now_s)]
+            case TrustChanged(trust):
+                return self._change_trust(trust, now_s)
             case PeersChanged():
                 raise TypeError("a node makes its own PeersChanged")
 
@@ -162,6 +166,18 @@ class Node:
             return []
         return self._send_out(self._protocol.handle(event, now_s))
 
+    def _change_trust(self, trust: Trust, now_s: float) -> list[NodeEffect]:
+        """Other lists: what is held of senders that are no longer accepted is dropped."""
+        self.trust = trust
+        self._barrier.release(trust)
+        if self._view is None:
+            return []
+        everyone = self._view.accepted | frozenset(self._view.members) | self._view.live
+        if trust.accepted(everyone) == self._view.accepted:
+            return []
+        self._is_outdated = True
+        return self._look_around(now_s)
+
     def _fire(self, name: str, event: TimerFired, now_s: float) -> list[NodeEffect]:
         if name == HEARTBEAT_TIMER:
             return [*self._membership.handle(event, now_s), *self._look_around(now_s)]
@@ -188,8 +204,10 @@ class Node:
 
     def _observe(self) -> View:
         roster, linked = self._membership.roster, self._membership.linked
-        if self._view is not None and roster is self._roster and linked == self._view.live:
+        is_same = self._view is not None and roster is self._roster and linked == self._view.live
+        if self._view is not None and is_same and not self._is_outdated:
             return self._view
+        self._is_outdated = False
         if self._graph is None or roster is not self._roster:
             self._graph, self._roster = self._wiring(roster), roster
         graph = self._graph
@@ -240,6 +258,11 @@ class _Barrier:
         models = [e for e in self.held if e.sender == event.sender and carries_arrays(e.message)]
         for old in models[:-MAX_HELD_MODELS]:
             self.held.remove(old)
+
+    def release(self, trust: Trust) -> None:
+        """Drop the models and other arrays of senders that are not accepted."""
+        kept = [e for e in self.held if trust.accepts(e.sender) or not carries_arrays(e.message)]
+        self.held = deque(kept, maxlen=MAX_HELD)
 
     def may_open(self, view: View) -> bool:
         """Are the awaited there, or has waiting for the last of them lasted long enough?"""

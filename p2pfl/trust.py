@@ -51,3 +51,10 @@ class Trust:
         if self.accept_from is None and not self.deny:
             return everyone
         return frozenset(peer for peer in everyone if self.accepts(peer))
+
+
+@dataclass(frozen=True, slots=True)
+class TrustChanged:
+    """Other lists are in force from now on."""
+
+    trust: Trust

@@ -4,14 +4,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias
 
-from p2pfl.events import Event
-from p2pfl.membership import Input as MembershipInput
-from p2pfl.node import Node, NodeEffect
+from p2pfl.node import Node, NodeEffect, NodeInput
 from p2pfl.peer.tasks import Tasks
-
-Input: TypeAlias = Event | MembershipInput
 
 
 class Engine:
@@ -28,13 +23,13 @@ class Engine:
         self._node = node
         self._carry_out = carry_out
         self._settled = settled
-        self._events: deque[Input] = deque()
+        self._events: deque[NodeInput] = deque()
         self._worker = ThreadPoolExecutor(1, "node") if is_offloaded else None
         self._tasks = Tasks()
         self._is_busy = False
         self._is_closed = False
 
-    def put(self, event: Input) -> None:
+    def put(self, event: NodeInput) -> None:
         """Handle an event now, or after those that came before it."""
         if self._is_closed:
             return

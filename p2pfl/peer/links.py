@@ -31,7 +31,9 @@ LAST_RETRY_S = 30.0
 YIELD_S = 1.5
 RETIRE_S = 5.0
 SAME_TIME_S = 10.0  # within it two attempts count as simultaneous: what connecting and greeting may take
-HOPELESS_CODES = frozenset({"wrong_plan", "wrong_network"})  # trying again soon would not help
+HOPELESS_CODES = frozenset(
+    {"wrong_plan", "wrong_network", "wrong_key", "not_listed", "not_admitted", "wrong_network_key", "no_tls"}
+)  # trying again soon would not help
 
 
 class LinksOwner(Protocol):
@@ -84,11 +86,13 @@ class Links:
         owner: LinksOwner,
         *,
         rng: np.random.Generator,
+        may_dial: Callable[[str], bool] | None = None,
     ) -> None:
         self._me = me
         self._transport = transport
         self._owner = owner
         self._rng = rng
+        self._may_dial = may_dial or (lambda _peer: True)
         self._links: dict[str, _Use] = {}  # by peer
         self._received: dict[str, int] = {}  # bytes by peer, when last asked
         self._left: dict[str, str] = {}  # peer -> the code of its good-bye
@@ -134,11 +138,20 @@ class Links:
         use.link.send(packet, replaces)
         return True
 
+    def cut(self, peer: str, code: str, text: str) -> None:
+        """Close the link in use to a peer; it is down at once."""
+        use = self._links.get(peer)
+        if use is not None:
+            use.link.close(code, text)
+            self.link_down(use.link, code)
+
     def hint(self, hint: Hint) -> None:
         """Discovery has found, or lost, an address."""
         key = hint.id or hint.address
         if hint.gone:
             self._forget(key, hint.address)
+        elif hint.id and not self._may_dial(hint.id):
+            return
         elif hint.id != self._me and (key in self._targets or len(self._targets) < MAX_PEERS):
             self._aim(key, hint.id, hint.address)
 
@@ -146,7 +159,7 @@ class Links:
         """Keep links to these members (id -> address, "" if unknown); the other ``known`` ones are let be."""
         self._wanted, self._known = frozenset(wanted), known
         for peer, address in wanted.items():
-            if peer not in self._links:
+            if peer not in self._links and self._may_dial(peer):
                 self._aim(peer, peer, address)
 
     def link_up(self, link: Link, *, dialled: bool) -> None:
@@ -257,6 +270,8 @@ class Links:
         if not target.id:
             return True
         if target.id in self._links:
+            return False
+        if not self._may_dial(target.id):
             return False
         return target.id in self._wanted or target.id not in self._known
 

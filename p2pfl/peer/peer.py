@@ -30,6 +30,7 @@ from p2pfl.events import (
     Trained,
     View,
 )
+from p2pfl.identity.admission import Admission
 from p2pfl.learning.learner import Evaluation, Learner, TrainingState
 from p2pfl.membership import (
     HEARTBEAT_TIMER,
@@ -50,6 +51,7 @@ from p2pfl.peer.outgoing import Outgoing
 from p2pfl.peer.status import PeerRow, PeerStatus, Tally, peer_rows
 from p2pfl.peer.workshop import Workshop
 from p2pfl.transports.transport import Transport
+from p2pfl.trust import Trust, TrustChanged
 from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
 
 FULL_LINKING = 16  # members up to which every pair is linked; beyond, neighbours and SPARE_LINKS more
@@ -77,6 +79,7 @@ class Surroundings:
     discoveries: Sequence[Discovery]
     store: Callable[[Checkpoint], None]  # blocks; raises StateError
     report: Report  # a dotted event name and its facts
+    admission: Admission | None = None  # with secure links: whom to dial, and who has proved what
 
 
 class Peer:
@@ -101,7 +104,14 @@ class Peer:
         self._tally = Tally(model=options.model or learner.initial(), round=options.round)
         self._workshop = Workshop(learner, options.state or {}, self._training_failed)
         self._outgoing = Outgoing(self._send, surroundings.store, self._disk_changed)
-        self._links = Links(greeting.id, surroundings.transport, self, rng=np.random.default_rng())
+        admission = surroundings.admission
+        self._links = Links(
+            greeting.id,
+            surroundings.transport,
+            self,
+            rng=np.random.default_rng(),
+            may_dial=None if admission is None else admission.may_dial,
+        )
         is_large = learner.schema.parameters >= OFFLOAD_PARAMETERS
         self._engine = Engine(node, self._carry_out, self._look, is_offloaded=is_large)
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -139,6 +149,15 @@ class Peer:
         """Train again."""
         self._workshop.resume()
         self._around.report("node.resumed", {})
+
+    def change_trust(self, trust: Trust) -> None:
+        """Other lists, in force when this returns: links that they do not allow are cut."""
+        if self._around.admission is not None:
+            self._around.admission.change(trust)
+        self._engine.put(TrustChanged(trust))
+        for peer in self._links.linked:
+            if not trust.admits(peer):
+                self._links.cut(peer, "not_admitted", "the trust between us has ended")
 
     @property
     def model(self) -> Model:
@@ -206,6 +225,9 @@ class Peer:
         """A first link to this process of the peer is up."""
         facts = {"peer": peer.id, "name": peer.name, "address": peer.address}
         self._around.report("peer.up", facts)
+        admission = self._around.admission
+        if admission is not None and admission.trust is not self.node.trust:  # it has proved the network key
+            self._engine.put(TrustChanged(admission.trust))
         self._engine.put(
             LinkUp(
                 peer.id,
