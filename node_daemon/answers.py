@@ -22,6 +22,7 @@ class Standing:
     settings: Settings
     plan: Plan
     work: Work
+    mode: str = "list"
     resumed_round: int | None = None
     address: str = ""
 
@@ -36,11 +37,13 @@ class Answers:
         standing: Standing,
         *,
         stop: Callable[[], None],
+        reload: Callable[[], Mapping[str, Json]],
     ) -> None:
         self._peer = peer
         self._monitor = monitor
         self._standing = standing
         self._stop = stop
+        self._read_again = reload
 
     def commands(self) -> Mapping[str, Command]:
         """By name, for the control server."""
@@ -49,6 +52,7 @@ class Answers:
             "id": self._id,
             "pause": self._pause,
             "peers": self._peers,
+            "reload": self._reload,
             "resume": self._resume,
             "status": self._status,
             "stop": self._end,
@@ -65,6 +69,7 @@ class Answers:
             "incarnation": me.incarnation,
             "network": settings.network.name,
             "address": self._standing.address,
+            "mode": self._standing.mode,
             "topology": settings.topology.name,
             "protocol": settings.protocol.name,
             "task": settings.task.name,
@@ -77,10 +82,14 @@ class Answers:
         }
 
     async def _peers(self, _: Mapping[str, Json]) -> Mapping[str, Json]:
-        return {"peers": [asdict(row) for row in self._peer.peers()]}
+        rows: list[Json] = [asdict(row) for row in self._peer.peers()]
+        return {"peers": rows, "pending": dict(self._peer.pending)}
 
     async def _id(self, _: Mapping[str, Json]) -> Mapping[str, Json]:
         return {"id": self._standing.me.id, "name": self._standing.me.name}
+
+    async def _reload(self, _: Mapping[str, Json]) -> Mapping[str, Json]:
+        return self._read_again()
 
     async def _pause(self, _: Mapping[str, Json]) -> Mapping[str, Json]:
         self._peer.pause()

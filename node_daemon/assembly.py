@@ -10,21 +10,29 @@ from typing import cast
 
 import topologies
 from node_daemon.choices import make_task, protocol_class
+from node_daemon.files import make_private_folder, write_atomically
 from node_daemon.local_data import training_rows
+from node_daemon.paths import Paths
 from node_daemon.plan import Plan
 from node_daemon.sections import Settings
+from node_daemon.trust_file import TrustFile, read_network_key
 from p2pfl import registry
 from p2pfl.aggregation.blocks import Rule, aggregate
 from p2pfl.discovery.discovery import Discovery
 from p2pfl.errors import ConfigError
+from p2pfl.identity.admission import Admission
+from p2pfl.identity.certificate import certificate_pem
+from p2pfl.identity.handshake import Credentials
+from p2pfl.identity.keys import Identity
 from p2pfl.learning.learner import Learner, LearnerSetup
 from p2pfl.membership import Membership, Rumour, State
 from p2pfl.model import Checkpoint
 from p2pfl.node import SETTLE_S, Node
 from p2pfl.protocols.protocol import ExchangeProtocol, Setup
 from p2pfl.roster import GraphWiring, WiringFactory
+from p2pfl.transports.tls import Security, make_security
 from p2pfl.trust import Trust
-from p2pfl.wire.packets import Greeting
+from p2pfl.wire.packets import MAJOR_VERSION, MINOR_VERSION, Greeting
 
 SPARSE_FROM = 512  # members from which mixing weights are kept sparse
 PATIENCE_S = 86_400.0  # for links to all neighbours, where nothing may depend on time
@@ -52,15 +60,45 @@ class Me:
     incarnation: int
 
 
-def check_host(settings: Settings) -> None:
-    """Refuse to listen to other machines unless the operator has said that this network is open."""
-    host = settings.network.listen_host
-    if host not in LOOPBACK and not settings.network.insecure:
+def listen_host(settings: Settings, mode: str) -> str:
+    """The address to bind: every interface, since only known keys get past the handshake; in mode open the
+    loopback, unless the operator has accepted an open network.
+    """
+    is_shut = mode == "open" and not settings.network.insecure
+    return settings.network.host or ("127.0.0.1" if is_shut else "0.0.0.0")  # noqa: S104
+
+
+def check_host(settings: Settings, mode: str) -> None:
+    """Refuse to listen to other machines in mode open unless the operator has said that this is meant."""
+    host = listen_host(settings, mode)
+    if mode == "open" and host not in LOOPBACK and not settings.network.insecure:
         raise ConfigError(
             f"network.host is {host}, which other machines can reach",
-            facts=["links are neither encrypted nor authenticated yet"],
-            fix="on a network you trust: p2pnode start --insecure; otherwise leave network.host out",
+            facts=["in mode open links are neither encrypted nor authenticated"],
+            fix="use mode ticket (p2pnode init --mode ticket) or list; on a network you trust, --insecure",
         )
+    if mode != "open" and settings.network.insecure:
+        raise ConfigError(
+            f"insecure is for mode open, and the mode of this node is {mode}",
+            facts=["its links are encrypted, and only known keys get in"],
+            fix="leave --insecure (network.insecure) out",
+        )
+
+
+def make_admission(found: TrustFile, paths: Paths) -> Admission:
+    """Whom the node lets in; raises ConfigError when the network key of mode ticket is not there."""
+    key = read_network_key(paths.network_key) if found.mode == "ticket" else None
+    return Admission(found.trust, network_key=key)
+
+
+def make_links_secure(identity: Identity, network: bytes, admission: Admission, *, paths: Paths) -> Security:
+    """TLS with the node's key; its certificate is made where it is missing or another's."""
+    pem = certificate_pem(identity)
+    if not paths.certificate.is_file() or paths.certificate.read_bytes() != pem:
+        make_private_folder(paths.certificate.parent)
+        write_atomically(paths.certificate, [pem])
+    credentials = Credentials(identity, network, (MAJOR_VERSION, MINOR_VERSION))
+    return make_security(credentials, admission, certificate=paths.certificate, key=paths.identity)
 
 
 def node_number(settings: Settings, node_id: str) -> int:
@@ -98,9 +136,10 @@ def make_node(
     *,
     work: Work,
     membership: Membership,
+    trust: Trust,
     checkpoint: Checkpoint | None,
 ) -> Node:
-    """The pure node: protocol, membership, open trust and graph; restored if there is a checkpoint."""
+    """The pure node: protocol, membership, trust and graph; restored if there is a checkpoint."""
     rule = cast(Rule, registry.resolve("aggregation", AGGREGATION))
     protocol = protocol_class(settings)
     setup = Setup(
@@ -118,7 +157,7 @@ def make_node(
         protocol=protocol(setup, **protocol_options(settings, protocol)),  # type: ignore[call-arg]
         membership=membership,
         wiring=wiring_factory(settings),
-        trust=Trust(),
+        trust=trust,
         min_members=settings.network.min_peers,
         settle_s=PATIENCE_S if settings.node.deterministic else SETTLE_S,
     )

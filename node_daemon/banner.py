@@ -37,6 +37,9 @@ def text(standing: Standing, paths: Paths) -> str:
 
 
 def _openness(standing: Standing) -> str:
+    if standing.mode != "open":
+        by = "the network key" if standing.mode == "ticket" else "the lists of trust.toml"
+        return f"security  TLS 1.3, mode {standing.mode}: {by} says who gets in"
     if standing.settings.network.insecure:
         return "security  NONE (--insecure): whoever reaches this port can take part and read the models"
-    return "security  this computer only; for others, on a network you trust: p2pnode start --insecure"
+    return "security  mode open: this computer only, unencrypted; for others p2pnode init --mode ticket"

@@ -20,6 +20,7 @@ from node_daemon.answers import Answers, Standing
 from node_daemon.choices import check_choices, protocol_class
 from node_daemon.config import load_config
 from node_daemon.control import ControlServer
+from node_daemon.control_client import Json
 from node_daemon.files import load_or_create_identity, locked
 from node_daemon.journal import Journal
 from node_daemon.logs import file_handler, is_text, log_event, stream_handler
@@ -27,12 +28,15 @@ from node_daemon.monitor import Monitor
 from node_daemon.paths import Paths, home_paths, user_paths
 from node_daemon.plan import Plan, plan_of
 from node_daemon.sections import Settings
-from p2pfl.errors import P2PError, RemoteError
+from node_daemon.trust_file import TrustFile, read_trust
+from p2pfl.errors import ConfigError, P2PError, RemoteError
+from p2pfl.identity.admission import Admission, NotAdmittedError
 from p2pfl.identity.keys import network_id
 from p2pfl.model import Checkpoint
 from p2pfl.peer.peer import Peer, PeerOptions, Surroundings
 from p2pfl.transports.event_loops import loop_factory
 from p2pfl.transports.tcp import TcpTransport
+from p2pfl.transports.tls import Security
 
 STOP_S = 9.0  # for checkpoint and good-byes; then the process ends all the same
 WAIT_RAN_OUT = 9  # exit code
@@ -58,12 +62,13 @@ def run(
     config = load_config(flags, home=home, file=file)
     settings = config.settings
     paths = home_paths(home) if home is not None else user_paths(settings.network.name)
-    assembly.check_host(settings)
+    trust = read_trust(paths.trust)
+    assembly.check_host(settings, trust.mode)
     check_choices(config)
     plan = plan_of(settings)
     with locked(paths.state):
         _start_logging(settings, paths)
-        daemon = Daemon(settings, paths, plan, manner=manner or Manner())
+        daemon = Daemon(settings, paths, plan, trust=trust, manner=manner or Manner())
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(daemon.run())
 
@@ -82,10 +87,14 @@ def _start_logging(settings: Settings, paths: Paths) -> None:
 class Daemon:
     """Composes a node, runs it, and answers its owner."""
 
-    def __init__(self, settings: Settings, paths: Paths, plan: Plan, *, manner: Manner) -> None:
+    def __init__(
+        self, settings: Settings, paths: Paths, plan: Plan, *, trust: TrustFile, manner: Manner
+    ) -> None:
         self._settings = settings
         self._paths = paths
         self._plan = plan
+        self._trust = trust
+        self._admission: Admission | None = None  # unless the mode is open
         self._manner = manner
         self._monitor = Monitor(Journal(paths.state), self._watch)
         self._peer: Peer | None = None
@@ -99,10 +108,17 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._signalled, number)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         self._compose()
         assert self._peer is not None
         assert self._standing is not None
-        answers = Answers(self._peer, self._monitor, self._standing, stop=self._stop_as_told)
+        answers = Answers(
+            self._peer,
+            self._monitor,
+            self._standing,
+            stop=self._stop_as_told,
+            reload=self._read_trust_again,
+        )
         control = ControlServer(self._paths.socket, answers.commands())
         await control.start()
         if self._manner.wait_s is not None:
@@ -141,41 +157,59 @@ class Daemon:
         incarnation = checkpoint.next_incarnation(self._paths.state)
         me = assembly.Me(identity.id, settings.node.name, number, incarnation)
         membership = assembly.make_membership(me)
-        node = assembly.make_node(settings, plan, me, work=work, membership=membership, checkpoint=stored)
         network = network_id(settings.network.name)
+        security = None
+        if self._trust.mode != "open":
+            self._admission = assembly.make_admission(self._trust, self._paths)
+            security = assembly.make_links_secure(identity, network, self._admission, paths=self._paths)
+        node = assembly.make_node(
+            settings,
+            plan,
+            me,
+            work=work,
+            membership=membership,
+            trust=self._trust.trust,
+            checkpoint=stored,
+        )
         self._peer = Peer(
             node,
             membership,
             work.learner,
             greeting=assembly.make_greeting(me, plan, network),
-            surroundings=self._surroundings(parameters),
+            surroundings=self._surroundings(parameters, security),
             options=_options(settings, stored),
         )
         resumed = None if stored is None else stored.round
         self._rounds.evaluated = resumed or 0  # a run that had finished is not evaluated again
-        self._standing = Standing(me, settings, plan, work=work, resumed_round=resumed)
+        self._standing = Standing(me, settings, plan, work=work, mode=self._trust.mode, resumed_round=resumed)
 
-    def _surroundings(self, parameters: int) -> Surroundings:
+    def _surroundings(self, parameters: int, security: Security | None) -> Surroundings:
         network = self._settings.network
         transport = TcpTransport(
-            network.listen_host,
+            assembly.listen_host(self._settings, self._trust.mode),
             network.port,
             bodies=protocol_class(self._settings).bodies,
             parameters=parameters,
             limits=self._settings.limits,
             refused=self._refused,
+            security=security,
         )
         return Surroundings(
             transport,
             assembly.make_discoveries(self._settings),
             store=self._store,
             report=self._monitor.report,
+            admission=self._admission,
         )
 
     def _store(self, found: Checkpoint) -> None:
         checkpoint.write(self._paths.state, found, plan=self._plan.hash)
 
     def _refused(self, address: str, error: RemoteError) -> None:
+        if isinstance(error, NotAdmittedError) and self._trust.mode == "list":
+            words = f"asks to exchange models; to allow it: p2pnode trust add {error.peer}"
+            self._monitor.report("peer.pending", {"peer": error.peer, "address": address, "problem": words})
+            return
         self._monitor.report("peer.refused", {"address": address, "code": error.code, "problem": str(error)})
 
     def _watch(self, event: str, facts: Mapping[str, object]) -> None:
@@ -192,6 +226,27 @@ class Daemon:
         self._rounds.note(event, facts)
         if self._manner.is_until_finished and self._rounds.are_done:
             asyncio.get_running_loop().call_soon(self.stop)
+
+    def _read_trust_again(self) -> Mapping[str, Json]:
+        """Put the lists of the file into force; raises ConfigError for a file that is wrong."""
+        assert self._peer is not None
+        found = read_trust(self._paths.trust)
+        if found.mode != self._trust.mode:
+            raise ConfigError(
+                f"the mode has changed from {self._trust.mode} to {found.mode}",
+                where=str(self._paths.trust),
+                fix="p2pnode stop, then start again",
+            )
+        self._trust = found
+        self._peer.change_trust(found.trust)
+        self._monitor.report("trust.changed", {"mode": found.mode})
+        return {"mode": found.mode}
+
+    def _hung_up(self) -> None:
+        try:
+            self._read_trust_again()
+        except ConfigError as error:
+            self._monitor.report("trust.unchanged", {"problem": str(error)})
 
     def _signalled(self, number: int) -> None:
         if self._is_stopping:

@@ -15,7 +15,17 @@ TREND_ROUNDS = 10
 RATE_WINDOW_S = 60.0
 MAX_SAMPLES = 256
 # Events that an operator should look at; everything else is information.
-WARNINGS = frozenset({"peer.refused", "train.failed", "state.degraded", "discovery.failed", "journal.failed"})
+WARNINGS = frozenset(
+    {
+        "peer.pending",
+        "peer.refused",
+        "trust.unchanged",
+        "train.failed",
+        "state.degraded",
+        "discovery.failed",
+        "journal.failed",
+    }
+)
 DETAILS = frozenset({"peer.unreachable"})  # back-off reports them often
 
 

@@ -111,10 +111,13 @@ class NetworkSection(Section):
         description="nodes of one network have the same; a-z, 0-9 and -, at most 32",
     )
     host: str | None = Field(
-        None, min_length=1, description="address to listen on; other than loopback only with insecure"
+        None,
+        min_length=1,
+        description="address to listen on; by default all, and in mode open the loopback alone",
     )
     insecure: bool = Field(
-        default=False, description="true: listen to other machines, without encryption or access control"
+        default=False,
+        description="true, in mode open: listen to other machines, without encryption or access control",
     )
     port: Whole = Field(DEFAULT_PORT, ge=0, le=65535, description="TCP port; 0 takes a free one")
     static: Words = Field(
@@ -132,11 +135,6 @@ class NetworkSection(Section):
         lt=2**63,
         description="of the graph, the initial model and all random draws; equal on all nodes",
     )
-
-    @property
-    def listen_host(self) -> str:
-        """The address to bind: loopback, unless the operator has accepted an open network."""
-        return self.host or ("0.0.0.0" if self.insecure else "127.0.0.1")  # noqa: S104
 
 
 class TopologySection(ItemSection):

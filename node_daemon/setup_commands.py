@@ -1,6 +1,7 @@
 """``init`` and ``config``: make a node's files, show and change its settings."""
 
 import json
+import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,22 +13,36 @@ from node_daemon.files import create_exclusively, load_or_create_identity, make_
 from node_daemon.output import Answer, table
 from node_daemon.paths import CONFIG_NAME, Paths
 from node_daemon.plan import plan_of
+from node_daemon.trust_edit import create
+from node_daemon.trust_file import DEFAULT_MODE, MODES, TRUST_PROBLEM, read_trust
+from p2pfl.errors import ConfigError, unknown_name
 from p2pfl.identity.keys import network_id
+from p2pfl.identity.transcript import NETWORK_KEY_BYTES
 
 
-def init(paths: Paths, values: Mapping[str, object], *, home: Path | None = None) -> Answer:
-    """Make the identity and a commented config file; what is there already stays as it is."""
+def init(
+    paths: Paths, values: Mapping[str, object], *, home: Path | None = None, mode: str | None = None
+) -> Answer:
+    """Make the identity and commented files for settings and trust; what is there already stays as it is.
+
+    In mode ticket this is the first node of its network, which makes the network key.
+    """
+    if mode is not None and mode not in MODES:
+        raise unknown_name("mode", mode, MODES, where="--mode")
     given = {key: value for key, value in values.items() if value is not None}
     if isinstance(name := given.get("network.name"), str):
         network_id(name, where="--network")  # refuses a bad name before anything is written
     identity = load_or_create_identity(paths.identity.parent)
     make_private_folder(paths.config.parent)
+    kept_mode = _make_trust(paths, mode)
     is_new = create_exclusively(paths.config, template(given).encode())
     data = {
         "id": identity.id,
         "identity": str(paths.identity),
         "config": str(paths.config),
         "config_written": is_new,
+        "trust": str(paths.trust),
+        "mode": kept_mode,
     }
     kept = "" if is_new else "  (was there, unchanged)"
     where = "" if home is None else f" --home {shlex.quote(str(home))}"
@@ -36,6 +51,7 @@ def init(paths: Paths, values: Mapping[str, object], *, home: Path | None = None
         f"ID        {identity.id}",
         f"identity  {paths.identity}",
         f"config    {paths.config}{kept}",
+        f"trust     {paths.trust}  (mode {kept_mode})",
         f"next      p2pnode start{where}{network}",
     ]
     if given and not is_new:
@@ -44,6 +60,22 @@ def init(paths: Paths, values: Mapping[str, object], *, home: Path | None = None
             for key, value in given.items()
         ]
     return Answer(data, "\n".join(lines))
+
+
+def _make_trust(paths: Paths, mode: str | None) -> str:
+    """The mode that holds in the end; raises ConfigError when a file says another than is asked for."""
+    create(paths.trust, mode or DEFAULT_MODE)
+    found = read_trust(paths.trust).mode
+    if mode is not None and found != mode:
+        raise ConfigError(
+            f"the mode of this node is {found} already",
+            where=str(paths.trust),
+            fix=f'to change it, write mode = "{mode}" there',
+            exit_code=TRUST_PROBLEM,
+        )
+    if found == "ticket":
+        create_exclusively(paths.network_key, os.urandom(NETWORK_KEY_BYTES))
+    return found
 
 
 def show(config: Config, *, has_origins: bool) -> Answer:

@@ -20,6 +20,8 @@ from p2pfl.errors import ConfigError
 LOOPBACK = "127.0.0.1"
 GRAPH_NAME = "graph.json"
 CONFIG_NAME = "p2pnode.toml"
+TRUST_NAME = "trust.toml"
+OPEN = 'version = 1\nmode = "open"\n'  # loopback: nobody else is there to be kept out
 NETWORK_PREFIX = "local"
 FULL_LINKING = 16  # nodes up to which each is told the addresses of all
 CROWDED_S = 30.0  # for a connection and a greeting among so many
@@ -74,6 +76,7 @@ def write_homes(deployment: Deployment, folder: Path) -> list[Path]:
         home.mkdir(mode=0o700)
         config = _config(deployment, number, folder=folder, ports=ports)
         (home / CONFIG_NAME).write_text(tomlkit.dumps(config), "utf-8")
+        (home / TRUST_NAME).write_text(OPEN, "utf-8")
         homes.append(home)
     return homes
 

@@ -15,7 +15,9 @@ from node_daemon.paths import find_paths
 # Before numpy and torch are loaded: one thread per node, since several nodes share the cores of one machine.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
-Insecure = Annotated[bool, typer.Option("--insecure", help="Listen to other machines, unprotected.")]
+Insecure = Annotated[
+    bool, typer.Option("--insecure", help="In mode open: listen to other machines, unprotected.")
+]
 Wait = Annotated[float | None, typer.Option(min=0, help="Give up (exit 9) after SECONDS without company.")]
 
 app = group("Start and stop nodes.")
@@ -39,21 +41,23 @@ def demo(
     raise typer.Exit(code)
 
 
-@app.command(rich_help_panel="Start", epilog="Example: p2pnode init --network lab --name kitchen")
+@app.command(rich_help_panel="Start", epilog="Example: p2pnode init --mode ticket --network lab")
 def init(
     home: Home = None,
     network: Network = None,
     name: Annotated[str | None, typer.Option(help="What people call this node.")] = None,
+    mode: Annotated[str | None, typer.Option(help="Who gets in: list (default), ticket, or open.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make the identity and a commented p2pnode.toml; asks nothing, overwrites nothing."""
+    """Make the identity, a commented p2pnode.toml and trust.toml; asks nothing, overwrites nothing."""
     from node_daemon.setup_commands import init as make
 
     paths = find_paths(home=home, network=network)
-    show(make(paths, {"network.name": network, "node.name": name}, home=home), as_json=as_json)
+    values = {"network.name": network, "node.name": name}
+    show(make(paths, values, home=home, mode=mode), as_json=as_json)
 
 
-@app.command(rich_help_panel="Start", epilog="Example: p2pnode start --insecure --network lab")
+@app.command(rich_help_panel="Start", epilog="Example: p2pnode start --network lab")
 def start(
     home: Home = None,
     network: Network = None,

@@ -5,6 +5,7 @@ the lists nor fills the list of those who knocked in vain.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from p2pfl.errors import RemoteError
 from p2pfl.trust import Trust
@@ -40,7 +41,7 @@ class Admission:
 
     def change(self, trust: Trust) -> None:
         """New lists are in force; who has proved the network key stays proved."""
-        self.trust = trust
+        self.trust = replace(trust, proved=self.trust.proved - trust.deny)
         self._pending = {peer: where for peer, where in self._pending.items() if not trust.admits(peer)}
 
     def admit(self, peer: str, *, has_network_key: bool, address: str = "") -> None:
@@ -77,5 +78,4 @@ class Admission:
         known = self.trust.proved
         if not has_network_key or peer in known or peer in self.trust.deny or len(known) >= MAX_PROVED:
             return
-        trust = self.trust
-        self.trust = Trust(trust.accept_from, trust.share_with, trust.observers, trust.deny, known | {peer})
+        self.trust = replace(self.trust, proved=known | {peer})

@@ -32,7 +32,7 @@ YIELD_S = 1.5
 RETIRE_S = 5.0
 SAME_TIME_S = 10.0  # within it two attempts count as simultaneous: what connecting and greeting may take
 HOPELESS_CODES = frozenset(
-    {"wrong_plan", "wrong_network", "wrong_key", "not_listed", "not_admitted", "wrong_network_key", "no_tls"}
+    {"wrong_plan", "wrong_network", "wrong_key", "not_listed", "wrong_network_key", "no_tls"}
 )  # trying again soon would not help
 
 

@@ -150,10 +150,16 @@ class Peer:
         self._workshop.resume()
         self._around.report("node.resumed", {})
 
+    @property
+    def pending(self) -> Mapping[str, str]:
+        """Proved strangers who knocked in vain: id -> address."""
+        return {} if self._around.admission is None else self._around.admission.pending
+
     def change_trust(self, trust: Trust) -> None:
         """Other lists, in force when this returns: links that they do not allow are cut."""
         if self._around.admission is not None:
             self._around.admission.change(trust)
+            trust = self._around.admission.trust
         self._engine.put(TrustChanged(trust))
         for peer in self._links.linked:
             if not trust.admits(peer):

@@ -54,6 +54,7 @@ def make_homes(folder: Path, count: int, *, rounds: int) -> list[Path]:
     static = [f"tcp://127.0.0.1:{port}" for port in ports]
     homes = [folder / f"node{i}" for i in range(count)]
     for i, home in enumerate(homes):
+        write_private(home / "trust.toml", 'mode = "open"\n')
         write_private(
             home / "p2pnode.toml",
             f"[node]\nname = 'node{i}'\nnumber = {i}\n"
