@@ -9,7 +9,8 @@ node has been through the barrier once and waits only until the members it knew 
 ``settle_s`` once anybody is.  Messages that arrive earlier are held (``MAX_HELD``) and handed over
 in order.  A model, or any other array, from a sender that is not accepted at that moment never reaches the
 protocol, and none leaves for a peer that may not have it; words (an acknowledgement) pass both ways, since
-with one-way trust the answer comes from somebody whose models are not wanted.
+with one-way trust the answer comes from somebody whose models are not wanted.  What is not finite neither
+enters nor leaves (``p2pfl.finiteness``).
 """
 
 from collections import Counter, deque
@@ -29,6 +30,7 @@ from p2pfl.events import (
     Trained,
     View,
 )
+from p2pfl.finiteness import FiniteGate
 from p2pfl.membership import HEARTBEAT_TIMER, Active, Heard, LinkDown, LinkUp, Tell, Unreachable, roster_hash
 from p2pfl.membership import Input as MembershipInput
 from p2pfl.membership import Output as MembershipOutput
@@ -97,6 +99,8 @@ class Node:
         self._roster: Mapping[str, str] | None = None
         self._graph: GraphWiring | None = None
         self.refused: Counter[str] = Counter()  # why -> messages that the gates stopped
+        self.finite = FiniteGate()
+        self._muted: frozenset[str] = frozenset()  # of the view
 
     @property
     def view(self) -> View | None:
@@ -123,8 +127,10 @@ class Node:
         match event:
             case Received():
                 return self._receive(event, now_s)
-            case Trained():
-                return self._send_out(self._protocol.handle(event, now_s))
+            case Trained(model):
+                effects = self._protocol.handle(Trained(self.finite.trained(model)), now_s)
+                # A muted peer's time may be over: look around.
+                return [*self._send_out(effects), *self._look_around(now_s)]
             case TimerFired(name):
                 return self._fire(name, event, now_s)
             case LinkUp() | LinkDown() | Heard() | Active() | Unreachable():
@@ -161,6 +167,8 @@ class Node:
         if carries_arrays(event.message) and not self.trust.accepts(event.sender):
             self.refused["not_trusted"] += 1
             return []
+        if carries_arrays(event.message) and not self.finite.lets_in(event.sender, event.message):
+            return self._look_around(now_s)
         if not self._barrier.is_open:
             self._barrier.hold(event)
             return []
@@ -204,21 +212,24 @@ class Node:
 
     def _observe(self) -> View:
         roster, linked = self._membership.roster, self._membership.linked
+        muted = self.finite.muted  # nobody waits for their models
         is_same = self._view is not None and roster is self._roster and linked == self._view.live
+        is_same = is_same and muted == self._muted
         if self._view is not None and is_same and not self._is_outdated:
             return self._view
-        self._is_outdated = False
+        self._is_outdated, self._muted = False, muted
         if self._graph is None or roster is not self._roster:
             self._graph, self._roster = self._wiring(roster), roster
         graph = self._graph
         # A linked peer may be heard before rumours make it a member: what it says then counts later.
         everyone = graph.everyone if linked <= graph.everyone else graph.everyone | linked
-        return View(self._me, graph.members, linked, self.trust.accepted(everyone), graph)
+        return View(self._me, graph.members, linked, self.trust.accepted(everyone) - muted, graph)
 
     def _send_out(self, effects: list[Effect]) -> list[NodeEffect]:
+        allowed = self.finite.filtered(effects)
         if self.trust.shares_with_everybody:
-            return list(effects)
-        return [effect for effect in effects if self._may_leave(effect)]
+            return list(allowed)
+        return [effect for effect in allowed if self._may_leave(effect)]
 
     def _may_leave(self, effect: Effect) -> bool:
         match effect:

@@ -280,7 +280,10 @@ class Peer:
     # What a node's event leads to.
 
     def _look(self) -> None:
-        """Link whom the graph asks for, once the view has changed."""
+        """Say what was refused, and link whom the graph asks for, once the view has changed."""
+        for peer, code in self.node.finite.take_news():
+            problem = "its model is not finite" if code == "not_finite" else "it is muted for such models"
+            self._report_problem("peer.refused", {"peer": peer, "code": code, "problem": problem})
         view = self.node.view
         if view is None or view is self._seen:
             return

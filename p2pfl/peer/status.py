@@ -144,5 +144,5 @@ def _row(node: Node, member: Rumour, greeting: Greeting | None, *, tally: Tally,
         last_model_round=None if last is None else last[1],
         models_sent=tally.models_sent[peer],
         models_received=tally.models_received[peer],
-        refused=tally.refused[peer],
+        refused=tally.refused[peer] + node.finite.refused[peer],
     )

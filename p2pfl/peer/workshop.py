@@ -11,6 +11,7 @@ from functools import partial
 
 from p2pfl.errors import P2PError
 from p2pfl.events import Train
+from p2pfl.finiteness import is_finite_model
 from p2pfl.learning.learner import Evaluation, Learner, TrainingState
 from p2pfl.model import Model
 from p2pfl.peer.tasks import Tasks
@@ -31,6 +32,7 @@ class Workshop:
         self._jobs = Tasks()
         self._is_paused = False
         self._is_training = False
+        self.rolled_back = 0  # trainings that gave something that is no model
 
     @property
     def is_paused(self) -> bool:
@@ -75,7 +77,7 @@ class Workshop:
 
     async def _train(self, effect: Train, done: Callable[[Model], None]) -> None:
         loop = asyncio.get_running_loop()
-        work = partial(self._learner.train, effect.model, self.state, gradient_offset=effect.gradient_offset)
+        work = partial(self._trained, effect, self.state)
         self._is_training = True
         try:
             model, self.state = await loop.run_in_executor(self._worker, work)
@@ -84,6 +86,18 @@ class Workshop:
             model = effect.model
         self._is_training = False
         done(model)
+
+    def _trained(self, effect: Train, state: TrainingState) -> tuple[Model, TrainingState]:
+        """In the worker: the new model and state; raises ArithmeticError when they are no numbers."""
+        given, offset = effect.model, effect.gradient_offset
+        model, state = self._learner.train(given, state, gradient_offset=offset)
+        if not is_finite_model(model):
+            # The state (a momentum) is as bad as the model: both are put back.
+            self.rolled_back += 1
+            raise ArithmeticError(
+                f"the trained model is not finite; rolled back to age {given.age} ({self.rolled_back} so far)"
+            )
+        return model, state
 
     async def _wait(self, done: Callable[[], None]) -> None:
         await asyncio.get_running_loop().run_in_executor(self._worker, int)

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 from p2pfl.discovery.discovery import Hint
-from p2pfl.events import Event, Trained
-from p2pfl.learning.learner import Evaluation
+from p2pfl.events import Event, Message, Trained
+from p2pfl.learning.learner import Evaluation, TrainingState
 from p2pfl.model import Checkpoint, Model
 from p2pfl.node import NodeEffect
 from p2pfl.peer import links as links_module
 from p2pfl.peer import peer as peer_module
 from p2pfl.protocols.cyclic_pass import CyclicPass
+from p2pfl.wire.packets import Envelope
 from tests.p2pfl.peer.crowd import Adder, Crowd, Member, MortalTransport
 
 
@@ -293,3 +294,49 @@ async def test_a_bug_in_a_learner_ends_the_run_with_its_own_exception(
     await asyncio.wait([a.task], timeout=10)
 
     assert isinstance(a.task.exception(), KeyError)
+
+
+async def test_a_training_that_gives_nan_is_rolled_back_said_and_never_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    crowd = Crowd(rounds=4, members=2)
+    a, b = (crowd.member(name, number) for number, name in enumerate("ab"))
+    good = a.learner.train
+
+    def diverge(model: Model, state: TrainingState, **options: None) -> tuple[Model, TrainingState]:
+        trained, kept = good(model, state, **options)
+        if model.age != 2:
+            return trained, kept
+        return Model(trained.params * np.float32(np.nan), trained.age), {"steps": np.array([-1])}
+
+    monkeypatch.setattr(a.learner, "train", diverge)
+
+    await run_all(a, b)
+
+    problem = str(a.facts("train.failed")[0]["problem"])
+    assert "not finite; rolled back to age 2 (1 so far)" in problem
+    assert "not finite" in a.peer.status().last_problem
+    assert all(np.isfinite(each.model.params).all() for member in (a, b) for each in member.stored)
+    assert -1 not in [each.state["steps"][0] for each in a.stored if each.state]
+    assert b.peer.node.finite.refused["a"] == 0
+    await stop_all(a, b)
+
+
+async def test_a_received_model_that_is_not_finite_is_refused_counted_and_said() -> None:
+    crowd = Crowd(rounds=5, members=2)
+    a, b = (crowd.member(name, number) for number, name in enumerate("ab"))
+    a.learner.may_train.clear()
+    for member in (a, b):
+        member.start()
+    await a.until("peer.up")
+
+    bad = Message("model", 0, Model(np.array([1, np.inf, 1], np.float32)))
+    for _ in range(3):
+        a.peer.packet_arrived("b", Envelope(bad, bytes(8)))
+
+    assert [facts["code"] for facts in a.facts("peer.refused")] == ["not_finite"] * 3
+    assert {row.id: row.refused for row in a.peer.peers()} == {"b": 3}
+    a.learner.may_train.set()
+    await a.until("run.finished")
+    assert np.isfinite(a.peer.model.params).all()
+    await stop_all(a, b)

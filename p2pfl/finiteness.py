@@ -1,0 +1,108 @@
+"""No number that is none: a model with NaN or infinity in it neither enters a node nor leaves it.
+
+From a peer it is refused and counted, before anything is merged; ``STRIKES`` of them mute the peer, whose
+models are then refused unread until this node has done ``MUTED_ROUNDS`` more rounds.  Out of the node's own
+training it is put back: the protocol gets the model that was given, age unchanged, as after any failed
+training.  What a merge of finite models has made infinite is not sent.
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from math import isfinite
+
+import numpy as np
+
+from p2pfl.events import Adopt, Effect, Message, Send, Train
+from p2pfl.model import Array, Model
+
+STRIKES = 3
+MUTED_ROUNDS = 10
+MAX_NEWS = 64  # refusals that nobody has asked for yet
+
+
+def is_finite(array: Array) -> bool:
+    """Are all numbers of an array numbers?"""
+    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+
+
+def is_finite_model(model: Model) -> bool:
+    """Is every parameter a number, and the weight too?"""
+    return isfinite(model.weight) and is_finite(model.params)
+
+
+def is_finite_message(message: Message) -> bool:
+    """Is everything that a message carries finite?"""
+    return (message.model is None or is_finite_model(message.model)) and all(map(is_finite, message.body))
+
+
+class FiniteGate:
+    """The gate of one node, for both directions and for its own training."""
+
+    def __init__(self) -> None:
+        self.refused: Counter[str] = Counter()  # sender -> messages that did not come in
+        self.withheld = 0  # messages that did not go out
+        self.rolled_back = 0  # trainings whose model was put back
+        self._strikes: Counter[str] = Counter()
+        self._muted: dict[str, int] = {}  # sender -> the round in which it is heard again
+        self._news: deque[tuple[str, str]] = deque(maxlen=MAX_NEWS)
+        self._round = 0
+        self._given: Model | None = None  # what the training under way began with
+        self._known: Message | None = None  # the last message found finite: it goes to many
+
+    @property
+    def muted(self) -> frozenset[str]:
+        """Whose models are refused for now, and not to be waited for."""
+        if not self._muted:
+            return frozenset()
+        return frozenset(sender for sender, until in self._muted.items() if until > self._round)
+
+    def lets_in(self, sender: str, message: Message) -> bool:
+        """May the arrays of a message come in?"""
+        if self._muted.get(sender, 0) > self._round:
+            self._refuse(sender, "muted")
+            return False
+        if is_finite_message(message):
+            return True
+        self._strikes[sender] += 1
+        self._refuse(sender, "not_finite")
+        if self._strikes[sender] >= STRIKES:
+            self._strikes[sender] = 0
+            self._muted[sender] = self._round + MUTED_ROUNDS
+        return False
+
+    def trained(self, model: Model) -> Model:
+        """What the protocol gets of a training: its model, or the one that it began with."""
+        given, self._given = self._given, None
+        if given is None or is_finite_model(model):
+            return model
+        self.rolled_back += 1
+        return given
+
+    def filtered(self, effects: Iterable[Effect]) -> list[Effect]:
+        """The effects without the sends that may not leave."""
+        return [effect for effect in effects if self._may_leave(effect)]
+
+    def take_news(self) -> list[tuple[str, str]]:
+        """Refusals since the last call: (sender, ``not_finite`` or ``muted``)."""
+        news = list(self._news)
+        self._news.clear()
+        return news
+
+    def _refuse(self, sender: str, why: str) -> None:
+        self.refused[sender] += 1
+        self._news.append((sender, why))
+
+    def _may_leave(self, effect: Effect) -> bool:
+        match effect:
+            case Train(model):
+                self._given = model
+            case Adopt(_, round):
+                self._round = round
+            case Send(_, message) if message is not self._known and (message.model or message.body):
+                if not is_finite_message(message):
+                    self.withheld += 1
+                    return False
+                self._known = message
+            case _:
+                pass
+        return True

@@ -1,0 +1,117 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import topologies
+from p2pfl.events import Adopt, Effect, Message, Received, Send, Started, Train, Trained
+from p2pfl.finiteness import MUTED_ROUNDS, STRIKES, FiniteGate, is_finite_message
+from p2pfl.model import Array, Model
+from p2pfl.protocols.cyclic_pass import CyclicPass
+from p2pfl.protocols.gossip_averaging import GossipAveraging
+from simulations.event_simulator import EventSimulator
+from simulations.training import by_function
+from tests.simulations.swarms import one_model_swarm
+
+GOOD = Model(np.ones(3, np.float32), 5)
+
+
+def model_with(number: float, age: int = 5) -> Model:
+    return Model(np.array([1.0, number, 1.0], np.float32), age)
+
+
+def message(model: Model | None = None, *body: Array) -> Message:
+    return Message("model", 1, model, body=body)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+def test_no_number_that_is_none_comes_in_or_goes_out_wherever_it_stands(number: float) -> None:
+    second: NDArray[np.float64] = np.array([number])
+    for bad in (
+        message(model_with(number)),
+        message(GOOD, second),
+        message(Model(GOOD.params, 5, weight=number)),
+    ):
+        gate = FiniteGate()
+        assert not gate.lets_in("b", bad)
+        assert gate.filtered([Send("b", bad), Send("c", bad)]) == []
+        assert (gate.refused["b"], gate.withheld, gate.take_news()) == (1, 2, [("b", "not_finite")])
+    assert is_finite_message(message(GOOD, np.array([255], np.uint8)))
+
+
+def test_three_strikes_mute_a_peer_for_ten_rounds_and_nobody_else() -> None:
+    gate = FiniteGate()
+    gate.filtered([Adopt(GOOD, 4)])
+    for _ in range(STRIKES - 1):
+        gate.lets_in("b", message(model_with(np.nan)))
+        assert gate.lets_in("b", message(GOOD))
+    gate.lets_in("b", message(model_with(np.nan)))
+
+    assert not gate.lets_in("b", message(GOOD))
+    assert gate.lets_in("c", message(GOOD))
+    gate.filtered([Adopt(GOOD, 4 + MUTED_ROUNDS - 1)])
+    assert not gate.lets_in("b", message(GOOD))
+    gate.filtered([Adopt(GOOD, 4 + MUTED_ROUNDS)])
+    assert gate.lets_in("b", message(GOOD))
+    assert gate.refused == {"b": STRIKES + 2}
+    assert [why for _, why in gate.take_news()] == ["not_finite"] * STRIKES + ["muted"] * 2
+    assert gate.take_news() == []
+
+
+def test_a_training_that_gives_no_model_is_put_back_to_the_model_that_was_given() -> None:
+    gate = FiniteGate()
+    train: list[Effect] = [Train(GOOD)]
+    gate.filtered(train)
+
+    assert gate.trained(model_with(np.nan, age=6)) is GOOD
+    assert gate.rolled_back == 1
+    gate.filtered(train)
+    better = Model(GOOD.params + 1, 6)
+    assert gate.trained(better) is better
+
+
+@pytest.mark.parametrize("make", [GossipAveraging, CyclicPass])
+def test_in_a_swarm_a_node_that_diverges_spoils_nothing(make: type) -> None:
+    """NaN or Inf in the own model: back to the last good one; none leaves, none enters."""
+
+    def train(member: str, model: Model) -> Model:
+        change = np.float32(np.nan if member == "00001" else 1)
+        return Model(model.params + change, model.age + 1, model.weight)
+
+    swarm = one_model_swarm(topologies.ring(4), make, np.zeros(2), rounds=8)
+    simulator = EventSimulator(swarm, train=by_function(train))
+    simulator.run()
+
+    assert len(simulator.finished) == 4
+    assert all(np.isfinite(model.params).all() for model in simulator.models.values())
+    nodes = {member: simulator.node(member) for member in simulator.members}
+    assert nodes["00001"].finite.rolled_back == (8 if make is GossipAveraging else 2)
+    assert sum(node.finite.rolled_back for node in nodes.values()) == nodes["00001"].finite.rolled_back
+    assert sum(sum(node.finite.refused.values()) + node.finite.withheld for node in nodes.values()) == 0
+
+
+def test_nobody_waits_for_a_muted_peer_until_its_rounds_are_over() -> None:
+    swarm = one_model_swarm(topologies.ring(3), GossipAveraging, np.zeros(3), rounds=20)
+    node = swarm.make_node("00000", frozenset({"00001", "00002"}))
+    node.handle(Started(), 0.0)
+    for _ in range(STRIKES):
+        node.handle(Received("00001", message(model_with(np.nan))), 0.0)
+    assert node.view is not None
+    assert node.view.accepted == {"00000", "00002"}
+
+    for number in range(MUTED_ROUNDS + 1):
+        model = Model(np.ones(3, np.float32), number + 1)
+        node.handle(Trained(model), float(number))
+        node.handle(Received("00002", Message("model", number, model)), float(number))
+
+    assert node.view.accepted == {"00000", "00001", "00002"}
+
+
+def test_trained_and_started_pass_a_gate_that_has_nothing_to_say() -> None:
+    swarm = one_model_swarm(topologies.ring(3), GossipAveraging, np.zeros(1), rounds=1)
+    node = swarm.make_node("00000", frozenset({"00001", "00002"}))
+    effects = node.handle(Started(), 0.0)
+    assert any(isinstance(effect, Train) for effect in effects)
+
+    sent = [e for e in node.handle(Trained(Model(np.ones(1, np.float32), 1)), 1.0) if isinstance(e, Send)]
+
+    assert [send.to for send in sent] == ["00001", "00002"]
