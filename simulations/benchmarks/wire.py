@@ -2,7 +2,8 @@
 
 Two processes on loopback.  The sender holds a vector; the receiver ends up with a vector and answers with
 one byte, or one message, that it has it; the time between is what counts.  The raw sockets send the vector's
-memory and receive into one preallocated buffer, which is the least that can be done.  All ways take turns
+memory and receive into one preallocated buffer, which is the least that can be done; secure links are
+compared with the same under TLS.  All ways take turns
 within a repeat, since a shared machine drifts; the figures are medians over the repeats.
 """
 
@@ -17,11 +18,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from p2pfl.transports.event_loops import loop_factories, loop_factory
+from p2pfl.transports.tls import client_context
 from simulations.benchmarks.wire_raw import send_raw
+from simulations.benchmarks.wire_security import fresh_security
 from simulations.benchmarks.wire_tcp import send_tcp
 
-RAW = "raw"
-LOOPS: Mapping[str, str] = {"tcp": "uvloop", "tcp-asyncio": "asyncio"}
+RAW, RAW_TLS = "raw", "raw-tls"
+LOOPS: Mapping[str, str] = {
+    "tcp": "uvloop",
+    "tcp-asyncio": "asyncio",
+    "tls": "uvloop",
+    "tls-asyncio": "asyncio",
+}
+SECURE = frozenset({"tls", "tls-asyncio"})  # compared with raw blocking sockets under TLS
 SIZES_MB = (1, 10, 100)
 VOLUME_MB = 200  # of one measurement
 MOST_MODELS = 100  # of one measurement
@@ -47,8 +56,8 @@ class Row:
 
 
 def ways() -> list[str]:
-    """The transports that can be measured here, the raw sockets first."""
-    return [RAW, *(name for name, loop in LOOPS.items() if loop in loop_factories())]
+    """The transports that can be measured here, the raw sockets first, without and with TLS."""
+    return [RAW, RAW_TLS, *(name for name, loop in LOOPS.items() if loop in loop_factories())]
 
 
 def measure(*, repeats: int, sizes_mb: Sequence[int] = SIZES_MB, volume_mb: int = VOLUME_MB) -> list[Row]:
@@ -63,8 +72,10 @@ def measure(*, repeats: int, sizes_mb: Sequence[int] = SIZES_MB, volume_mb: int 
                 for way in speeds:
                     seconds = send(way, receiver.start(way, vector.size), vector, models=models)
                     speeds[way].append(size_mb * models / seconds)
-            raw = statistics.median(speeds.pop(RAW))
-            rows += [Row(size_mb, way, statistics.median(found), raw) for way, found in speeds.items()]
+            medians = {way: statistics.median(found) for way, found in speeds.items()}
+            for way in (one for one in LOOPS if one in medians):
+                raw = medians[RAW_TLS if way in SECURE else RAW]
+                rows.append(Row(size_mb, way, medians[way], raw))
     return rows
 
 
@@ -72,8 +83,11 @@ def send(way: str, address: str, vector: NDArray[np.float32], *, models: int) ->
     """The seconds that ``models`` models take, each answered before the next."""
     if way == RAW:
         return send_raw(address, vector, models=models)
+    if way == RAW_TLS:
+        return send_raw(address, vector, models=models, tls=client_context())
+    security = fresh_security() if way in SECURE else None
     with asyncio.Runner(loop_factory=loop_factory(LOOPS[way])) as runner:
-        return runner.run(send_tcp(address, vector, models=models))
+        return runner.run(send_tcp(address, vector, models=models, security=security))
 
 
 class Receiver:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from p2pfl.events import Message
 from p2pfl.model import Model
 from p2pfl.transports.tcp import TcpTransport
+from p2pfl.transports.tls import Security
 from p2pfl.transports.transport import Link
 from p2pfl.wire.limits import Limits
 from p2pfl.wire.packets import Envelope, Greeting, Packet
@@ -58,9 +59,11 @@ class Holder:
         self.is_over.set()
 
 
-async def send_tcp(address: str, vector: NDArray[np.float32], *, models: int) -> float:
+async def send_tcp(
+    address: str, vector: NDArray[np.float32], *, models: int, security: Security | None = None
+) -> float:
     """Seconds for ``models`` vectors, each acknowledged by a message."""
-    transport = _transport(vector.size)
+    transport = _transport(vector.size, security)
     sender = Sender()
     await transport.listen(lambda: _greeting("sender"), sender)
     await transport.dial(address)
@@ -76,17 +79,21 @@ async def send_tcp(address: str, vector: NDArray[np.float32], *, models: int) ->
     return seconds
 
 
-async def receive_tcp(parameters: int, announce: Callable[[str], None]) -> None:
+async def receive_tcp(
+    parameters: int, announce: Callable[[str], None], *, security: Security | None = None
+) -> None:
     """Receive vectors from one sender until it says good-bye."""
-    transport = _transport(parameters)
+    transport = _transport(parameters, security)
     holder = Holder()
     announce(await transport.listen(lambda: _greeting("receiver"), holder))
     await holder.is_over.wait()
     await transport.close()
 
 
-def _transport(parameters: int) -> TcpTransport:
-    return TcpTransport("127.0.0.1", 0, bodies=BODIES, parameters=parameters, limits=Limits())
+def _transport(parameters: int, security: Security | None) -> TcpTransport:
+    return TcpTransport(
+        "127.0.0.1", 0, bodies=BODIES, parameters=parameters, limits=Limits(), security=security
+    )
 
 
 def _greeting(id: str) -> Greeting:

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from simulations.benchmarks.__main__ import main
-from simulations.benchmarks.wire import RAW, measure, ways
+from simulations.benchmarks.wire import LOOPS, RAW, RAW_TLS, SECURE, measure, ways
 
 KEYS = {"size_mb", "transport", "mb_per_s", "raw_mb_per_s", "ratio_to_raw"}
 
@@ -11,8 +11,10 @@ KEYS = {"size_mb", "transport", "mb_per_s", "raw_mb_per_s", "ratio_to_raw"}
 def test_each_transport_is_measured_beside_raw_sockets_of_the_same_run() -> None:
     rows = measure(repeats=1, sizes_mb=(1,), volume_mb=2)
 
-    assert [row.transport for row in rows] == [way for way in ways() if way != RAW]
-    assert len({row.raw_mb_per_s for row in rows}) == 1
+    assert [row.transport for row in rows] == [way for way in ways() if way in LOOPS]
+    assert {RAW, RAW_TLS} <= set(ways())
+    for kind in (True, False):
+        assert len({row.raw_mb_per_s for row in rows if (row.transport in SECURE) == kind}) == 1
     for row in rows:
         assert row.ratio_to_raw == row.mb_per_s / row.raw_mb_per_s > 0
 
