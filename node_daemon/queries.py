@@ -37,6 +37,15 @@ def peers(paths: Paths) -> Answer:
     return Answer(found, table(columns, rows) if rows else "no other node is known yet")
 
 
+def pending(paths: Paths) -> Answer:
+    """Strangers who knocked and are on no list."""
+    found = request(paths.socket, "peers").get("pending")
+    strangers = found if isinstance(found, dict) else {}
+    rows = [[peer, where] for peer, where in strangers.items()]
+    text = f"{table(('ID', 'CAME FROM'), rows)}\nto allow one: p2pnode trust add ID" if rows else "nobody"
+    return Answer({"pending": strangers}, text)
+
+
 def simple(paths: Paths, command: str) -> Answer:
     """A command whose answer is the state that the node is in now."""
     found = request(paths.socket, command)

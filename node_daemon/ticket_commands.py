@@ -1,12 +1,13 @@
 """``invite`` and ``join``: a network on another machine with one line."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from node_daemon import trust_edit
 from node_daemon.assembly import listen_host
 from node_daemon.choices import check_names
 from node_daemon.config import IMPORT_PATH, Config, load_config
-from node_daemon.control_client import NOT_RUNNING, request
+from node_daemon.control_client import request
 from node_daemon.edit import set_value, template
 from node_daemon.files import (
     create_exclusively,
@@ -83,11 +84,10 @@ def plan_settings(settings: Settings) -> dict[str, PlanValue]:
 def _addresses(paths: Paths, settings: Settings, mode: str) -> tuple[str, ...]:
     """Where others reach this node: as it listens now, or, while it does not run, as it is configured."""
     host, port = listen_host(settings, mode), settings.network.port
-    try:
+    with suppress(P2PError):  # it does not run, or does not listen yet
         host, port = parse_address(str(request(paths.socket, "status")["address"]))
-    except P2PError as error:
-        if error.exit_code != NOT_RUNNING:
-            raise
+    if port == 0 and settings.network.mdns:
+        return ()  # to be found by looking round
     if port == 0:
         raise ConfigError(
             "the node takes any free port, and does not run now",

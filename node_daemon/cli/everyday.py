@@ -19,9 +19,15 @@ def status(home: Home = None, network: Network = None, as_json: AsJson = False) 
 
 
 @app.command(rich_help_panel="Everyday", epilog="Example: p2pnode peers")
-def peers(home: Home = None, network: Network = None, as_json: AsJson = False) -> None:
+def peers(
+    home: Home = None,
+    network: Network = None,
+    pending: Annotated[bool, typer.Option("--pending", help="Strangers who knocked.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Table of the other members, as this node sees them."""
-    show(queries.peers(paths_of(home, network)), as_json=as_json)
+    paths = paths_of(home, network)
+    show(queries.pending(paths) if pending else queries.peers(paths), as_json=as_json)
 
 
 @app.command("id", rich_help_panel="Everyday", epilog="Example: p2pnode id")

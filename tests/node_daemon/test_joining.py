@@ -100,6 +100,7 @@ def test_in_list_mode_both_owners_must_agree_and_one_can_end_it(
     assert f"p2pnode trust add {mine}" in refusals(bert)[-1]
     until(lambda: str(mine) in str(ask(anna, "peers").get("pending")))
 
+    assert list(type_in("peers", "--pending", "--home", str(anna))["pending"]) == [mine]  # type: ignore[call-overload]
     type_in("trust", "add", str(mine), "--home", str(anna), "--name", "bert")
     until(lambda: bool(ask(anna).get("linked")))
     until(lambda: bool(ask(anna).get("round")))
