@@ -145,13 +145,14 @@ def preview(paths: Paths, ticket: Ticket) -> str:
 def join(paths: Paths, ticket: Ticket, *, name: str | None = None) -> Answer:
     """Write what a ticket says: settings, trust, and the network key; makes the identity if there is none."""
     identity = load_or_create_identity(paths.identity.parent)
+    if ticket.network_key is not None:
+        _write_key(paths, ticket.network_key)  # first: it refuses another network's
     make_private_folder(paths.config.parent)
     first = {"network.name": ticket.network, "node.name": name}
     create_exclusively(paths.config, template({k: v for k, v in first.items() if v is not None}).encode())
     for key, value in _in_order(wishes(ticket)).items():
         set_value(paths.config, key, _as_text(value), check=check_names)
     if ticket.network_key is not None:
-        _write_key(paths, ticket.network_key)
         trust_edit.set_mode(paths.trust, "ticket")
     else:
         trust_edit.set_mode(paths.trust, "list")
