@@ -6,7 +6,8 @@ from pathlib import Path
 import tomlkit
 
 from node_daemon.files import create_exclusively, make_private_folder, read_checked, write_atomically
-from node_daemon.trust_file import LISTS, TrustFile, read_trust
+from node_daemon.trust_file import LISTS, TRUST_PROBLEM, TrustFile, read_trust
+from p2pfl.errors import ConfigError
 
 TEMPLATE = """# Whose models this node accepts, and who may have its own: full ids, or names from [names].
 # p2pnode trust add, remove and list write and show it; a running node reads an edit on SIGHUP.
@@ -59,6 +60,13 @@ def enter(path: Path, peer: str, lists: tuple[str, ...], *, name: str = "") -> T
 def strike(path: Path, peer: str, lists: tuple[str, ...]) -> TrustFile:
     """Take an id, and every name for it, out of these lists."""
     found = read_trust(path)
+    if found.share_with is None and "share_with" in lists:
+        raise ConfigError(
+            'share_with is "any": nobody can be taken off it',
+            where=str(path),
+            fix=f'write deny = ["{peer}"] there, or name in share_with who may have the model',
+            exit_code=TRUST_PROBLEM,
+        )
     texts = {peer, *(name for name, one in found.names.items() if one == peer)}
 
     def change(document: tomlkit.TOMLDocument) -> None:

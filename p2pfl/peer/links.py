@@ -169,6 +169,12 @@ class Links:
         self._learn_address(link.peer)
         if peer in self._targets:
             self._targets[peer].linked_s = now_s
+        if old is not None and self._is_copy(old.link.peer, link.peer):
+            self._owner.peer_failed(
+                peer, link.peer.address, RemoteError("two processes run under this id", code="duplicate_id")
+            )
+            link.close("duplicate_id", "another process runs under your id")
+            return
         is_continued = old is not None and self._is_same_connection(old, link, now_s)
         if old is not None and is_continued and self._is_better(old, dialled=dialled):
             self._retire(link)
@@ -211,6 +217,10 @@ class Links:
     def _is_same_connection(self, old: _Use, link: Link, now_s: float) -> bool:
         """Do both links stand for one: the same process, connected to twice at the same time?"""
         return old.link.peer.boot == link.peer.boot and now_s - old.since_s <= SAME_TIME_S
+
+    def _is_copy(self, old: Greeting, new: Greeting) -> bool:
+        """Is the new process not a later start of the old one: a copied state folder, a cloned machine?"""
+        return new.boot != old.boot and new.incarnation <= old.incarnation
 
     def _is_better(self, old: _Use, *, dialled: bool) -> bool:
         """Of two links dialled by different sides, is the older the one that the smaller id dialled?"""

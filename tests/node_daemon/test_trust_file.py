@@ -92,6 +92,14 @@ def test_ids_are_entered_once_and_struck_by_any_of_their_names_with_comments_kep
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_nobody_can_be_taken_off_a_list_of_everybody(file: Path) -> None:
+    write_private(file, 'share_with = "any"\n')
+
+    with pytest.raises(ConfigError, match="any") as caught:
+        strike(file, ANNA, ("accept_from", "share_with"))
+    assert "deny" in caught.value.fix
+
+
 def test_the_mode_is_changed_in_place_and_a_file_is_made_where_there_is_none(file: Path) -> None:
     assert set_mode(file, "ticket").mode == "ticket"
     assert set_mode(file, "list").mode == "list"

@@ -13,8 +13,8 @@ from p2pfl.transports.transport import LinkHandler
 from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
 
 
-def greet(peer: str, *, boot: int = 1, address: str = "") -> Greeting:
-    return Greeting(peer, peer.upper(), bytes(32), 1, bytes([boot] * 8), bytes(8), "plan", address)
+def greet(peer: str, *, boot: int = 1, incarnation: int = 1, address: str = "") -> Greeting:
+    return Greeting(peer, peer.upper(), bytes(32), incarnation, bytes([boot] * 8), bytes(8), "plan", address)
 
 
 @dataclass(eq=False)
@@ -219,9 +219,18 @@ async def test_a_second_link_of_the_same_direction_replaces_a_stale_one(bench: B
 async def test_a_restarted_process_replaces_the_link_of_its_predecessor(bench: Bench) -> None:
     bench.transport.come_up(greet("b", boot=1), dialled=False)
 
-    bench.transport.come_up(greet("b", boot=2), dialled=False)
+    bench.transport.come_up(greet("b", boot=2, incarnation=2), dialled=False)
 
     assert bench.owner.log == ["up b", "down b restarted", "up b"]
+
+
+async def test_a_copy_that_is_no_later_start_is_refused_and_the_older_link_stays(bench: Bench) -> None:
+    first = bench.transport.come_up(greet("b", boot=1), dialled=False)
+    copy = bench.transport.come_up(greet("b", boot=2), dialled=False)
+
+    assert copy.closed.startswith("duplicate_id")
+    assert first.closed == ""
+    assert bench.owner.log == ["up b", "failed b: two processes run under this id"]
 
 
 async def test_a_peer_that_says_goodbye_has_left_and_one_that_breaks_off_has_not(bench: Bench) -> None:
