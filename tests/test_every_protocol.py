@@ -7,7 +7,7 @@ from typing import cast
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pfl import registry
@@ -15,6 +15,7 @@ from p2pfl.errors import ConfigError
 from p2pfl.events import MAX_FIELD_BYTES, MAX_FIELDS, Effect, PeersChanged, Received, Send, Started
 from p2pfl.model import Snapshot
 from p2pfl.protocols.protocol import ExchangeProtocol, Setup
+from tests.examples import examples
 from tests.p2pfl.protocols.driver import Driver, Graph, full_mesh, line, ring, setup_of, star, view_of
 
 MEMBERS = "abcde"
@@ -93,7 +94,7 @@ def test_all_finish_their_budget_and_the_same_seed_gives_the_same_bytes(name: st
     assert {node.adopted[-1].round for node in first.nodes.values()} == {ROUNDS}
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@examples(60)
 @given(
     seed=st.integers(0, 10_000),
     name=st.sampled_from(registry.names("protocol")),
@@ -125,7 +126,7 @@ def test_it_ends_though_messages_are_lost_doubled_and_late_and_a_node_is_dead(
         assert array.tobytes() == as_it_was
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@examples(60)
 @given(
     seed=st.integers(0, 10_000),
     name=st.sampled_from(registry.names("protocol")),
