@@ -7,4 +7,4 @@ REPEATABLE_EXAMPLES = 50  # of each property in the fast tests
 
 def examples(count: int) -> settings:
     """``count`` examples in the fast tests; in the nightly ones as many times more as any other property."""
-    return settings(max_examples=count * settings.default.max_examples // REPEATABLE_EXAMPLES)
+    return settings(max_examples=count * settings().max_examples // REPEATABLE_EXAMPLES)

@@ -1,5 +1,6 @@
 """What holds for every registered exchange protocol, whatever the network does to its messages."""
 
+import json
 import subprocess
 import sys
 from functools import partial
@@ -62,16 +63,27 @@ def copied(snapshot: Snapshot) -> Snapshot:
     return Snapshot(dict(snapshot.values), arrays)
 
 
-def test_it_knows_no_clock_no_network_no_file(name: str) -> None:
-    module = registry.TABLES["protocol"][name].partition(":")[0]
+@pytest.fixture(scope="module")
+def brought() -> dict[str, list[str]]:
+    """What is forbidden among the modules that each protocol brings to those before it, in one process."""
+    names = registry.names("protocol")
+    modules = {name: registry.TABLES["protocol"][name].partition(":")[0] for name in names}
     code = (
-        "import sys, numpy\n"
-        "before = set(sys.modules)\n"
-        f"import {module}\n"
-        f"print({{m.partition('.')[0] for m in set(sys.modules) - before}} & set({FORBIDDEN!r}))"
+        "import sys, json, numpy\n"
+        "before, brought = set(sys.modules), {}\n"
+        f"for name, module in {modules!r}.items():\n"
+        "    __import__(module)\n"
+        "    new = {m.partition('.')[0] for m in set(sys.modules) - before}\n"
+        f"    brought[name] = sorted(new & set({FORBIDDEN!r}))\n"
+        "print(json.dumps(brought))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert (found.stdout.strip(), found.stderr) == ("set()", "")
+    assert found.stderr == ""
+    return {str(name): forbidden for name, forbidden in json.loads(found.stdout).items()}
+
+
+def test_it_knows_no_clock_no_network_no_file(name: str, brought: dict[str, list[str]]) -> None:
+    assert brought[name] == []
 
 
 def test_unknown_options_are_refused(name: str) -> None:
