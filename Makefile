@@ -44,6 +44,7 @@ test-nightly: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m simulations.benchmarks wire
+	$(BIN)/python -m simulations.benchmarks simulator
 
 clean:
 	rm -rf $(VENV) build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

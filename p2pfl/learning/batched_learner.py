@@ -7,6 +7,7 @@ never on the memory that happens to be free; threads share the chunks.
 
 from collections.abc import Sequence
 from copy import deepcopy
+from math import ceil
 from typing import TypeAlias
 
 import numpy as np
@@ -25,7 +26,7 @@ from p2pfl.learning.torch_learner import LocalUpdate
 from p2pfl.learning.workbenches import Workbenches
 from p2pfl.model import Array, Model
 
-CHUNK_BYTES = 1 << 24  # of models, gradients and activations that a thread works on at a time
+CHUNK_BYTES = 1 << 27  # of models, gradients and activations that a thread works on at a time
 
 Kept: TypeAlias = tuple[dict[str, Tensor], Tensor]  # by the optimisers of N nodes: [N, P] a piece; steps [N]
 
@@ -131,7 +132,9 @@ class BatchedLearner:
     def _chunks(self, nodes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Places in ``nodes``, those with the most steps first."""
         order = np.argsort([-self._update.steps(node) for node in nodes], kind="stable")
-        return [order[first : first + self._chunk] for first in range(0, len(order), self._chunk)]
+        if len(order) <= self._chunk:
+            return [order] if len(order) else []
+        return np.array_split(order, 2 * ceil(len(order) / self._chunk / 2))  # two threads end together
 
     def _train(
         self, gradient: BatchedGradient, trainings: Sequence[Training]
