@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from node_daemon.cli import THREADS, app
+from node_daemon.cli import app
+from node_daemon.cli.start import THREADS
 from p2pfl.errors import ConfigError
 from tests.node_daemon.conftest import write_private
 

@@ -134,7 +134,8 @@ class BatchedLearner:
         order = np.argsort([-self._update.steps(node) for node in nodes], kind="stable")
         if len(order) <= self._chunk:
             return [order] if len(order) else []
-        return np.array_split(order, 2 * ceil(len(order) / self._chunk / 2))  # two threads end together
+        parts = 2 * ceil(len(order) / self._chunk / 2)  # an even number: two threads end together
+        return np.array_split(order, min(parts, len(order)))
 
     def _train(
         self, gradient: BatchedGradient, trainings: Sequence[Training]
