@@ -124,7 +124,7 @@ def test_a_module_that_cannot_is_looped_over_with_one_warning() -> None:
         ({"dtype": "float64"}, "dtype"),
         ({"dtype": "int8"}, "dtype"),
         ({"evaluate_nodes": NODES + 1}, "evaluate_nodes"),
-        ({"device": "abacus"}, "node.device"),
+        ({"device": "abacus"}, "device"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_its_key(change: dict[str, object], where: str) -> None:
