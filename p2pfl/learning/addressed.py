@@ -27,6 +27,8 @@ def generators(
     seed: int, nodes: Sequence[int], ages: Sequence[int], *, purpose: int
 ) -> Iterator[np.random.Generator]:
     """The generator of each node at its age; the next one takes its place.  All numbers below 2 ** 32."""
+    if not 0 <= seed <= MASK_32:
+        raise ValueError(f"seed {seed} is not below 2 ** 32")
     address = [np.full(len(nodes), seed), np.asarray(nodes), np.asarray(ages), np.full(len(nodes), purpose)]
     words = _state_words(_pool([word.astype(np.uint32) for word in address]))
     bits = np.random.PCG64(0)

@@ -52,12 +52,14 @@ class BatchedLearner:
         optimizer = batched(update.optimizer)
         self._initial = flat.flatten(module)
         gradient = BatchedGradient(deepcopy(module), update.loss)
-        self._probe(gradient, data)
+        unreached = self._probe(gradient, data)
         self._dtype = torch.float64 if is_double else torch.float32
         self._device = torch.device(setup.device)
         self._test = self.placed(data.test.inputs), self.placed(data.test.labels)
         pool = self.placed(data.pool.inputs), self.placed(data.pool.labels)
-        self._update = BatchedUpdate(data.rows, pool, update=update, optimizer=optimizer, setup=setup)
+        self._update = BatchedUpdate(
+            data.rows, pool, update=update, optimizer=optimizer, setup=setup, unreached=unreached
+        )
         self._loss = update.loss
         activations = _activations(module, torch.from_numpy(data.pool.inputs[:1]))
         widths = gradient.parameters * (3 + len(optimizer.slots)) + 3 * update.batches.size * activations
@@ -171,12 +173,13 @@ class BatchedLearner:
                 offsets[i] = self.placed(one.gradient_offset)
         return offsets
 
-    def _probe(self, gradient: BatchedGradient, data: SwarmData) -> None:
-        chosen = np.resize(data.rows[0], PROBE_ROWS)
+    def _probe(self, gradient: BatchedGradient, data: SwarmData) -> frozenset[str]:
+        """Try it on rows from all over the pool: those of one node may be alike, which hides differences."""
+        chosen = np.linspace(0, len(data.pool) - 1, PROBE_ROWS).astype(np.int64)
         inputs = torch.from_numpy(data.pool.inputs[chosen])
         labels = torch.from_numpy(data.pool.labels[chosen])
         X = torch.from_numpy(np.stack([self._initial, self._initial * np.float32(0.9)]))
-        gradient.probe(X, inputs, labels)
+        return gradient.probe(X, inputs, labels)
 
     def placed(self, array: Array) -> Tensor:
         """A copy on the learner's device; floats in its type."""

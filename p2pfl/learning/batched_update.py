@@ -46,7 +46,10 @@ class Chunk:
 
 
 class BatchedUpdate:
-    """Carries out local updates; ``rows[i]`` are node i's places in the pool of ``inputs`` and ``labels``."""
+    """Carries out local updates; ``rows[i]`` are node i's places in the pool of inputs and labels.
+
+    What the loss does not reach (``unreached``) stays as it is, unless there is an offset to its gradient.
+    """
 
     def __init__(
         self,
@@ -56,8 +59,10 @@ class BatchedUpdate:
         update: LocalUpdate,
         optimizer: BatchedOptimizer,
         setup: LearnerSetup,
+        unreached: frozenset[str] = frozenset(),
     ) -> None:
         self._rows = rows
+        self._unreached = unreached
         self._inputs, self._labels = pool
         self._update = update
         self._optimizer = optimizer
@@ -96,6 +101,8 @@ class BatchedUpdate:
         kept = {name: gradient.views(rows[:active]) for name, rows in chunk.slots.items()}
         offsets = None if chunk.offsets is None else gradient.views(chunk.offsets[:active])
         for name, found in gradient.gradients(values, batch).items():
+            if name in self._unreached and offsets is None:
+                continue  # its gradient is 0, but there is none: no decay either
             slots = {slot: tensors[name] for slot, tensors in kept.items()}
             whole = found if offsets is None else found + offsets[name]
             self._optimizer.step(values[name], whole, kept=slots, steps=steps)
