@@ -33,7 +33,7 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n 2 --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/pytest -m slow
@@ -44,6 +44,7 @@ test-nightly: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m simulations.benchmarks wire
+	$(BIN)/python -m simulations.benchmarks simulator
 
 clean:
 	rm -rf $(VENV) build dist out .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

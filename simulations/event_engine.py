@@ -15,16 +15,21 @@ from simulations.swarm import Swarm, make_swarm
 from simulations.training import by_swarm
 
 
-def run_event(setting: Setting, evaluate_every: int) -> Result:
-    """Every node a ``p2pfl.node.Node``, in virtual time."""
+def check_event(setting: Setting) -> None:
+    """Refuse what has no place in virtual time, naming its key."""
     if setting.is_double:
         raise ConfigError(
             "models travel as float32", where="dtype", fix='dtype = "float32", or engine = "vectorised"'
         )
+    setting.faults.check_virtual()
+    setting.faults.triggers(setting.rounds)
+
+
+def run_event(setting: Setting, evaluate_every: int) -> Result:
+    """Every node a ``p2pfl.node.Node``, in virtual time."""
     members = setting.members
     numbers = {member: number for number, member in enumerate(members)}
     course = Course(setting, evaluate_every)
-    setting.faults.check_virtual()
     triggers = setting.faults.triggers(setting.rounds)
 
     def watch(member: str, adopt: Adopt, now_s: float) -> None:

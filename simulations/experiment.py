@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Literal, Self, TypeAlias
+from typing import Literal, Self
 
 import networkx as nx
 import numpy as np
@@ -14,14 +14,14 @@ from p2pfl.learning.learner import LearnerSetup, LearningTask
 from p2pfl.protocols.token import KIND as TOKEN
 from p2pfl.versions import versions
 from simulations.compute import Compute, compute_from
-from simulations.event_engine import run_event
+from simulations.event_engine import check_event, run_event
 from simulations.experiment_table import arguments, described, table_of
 from simulations.faults import Faults, faults_from
 from simulations.gossip import Gossip, membership_from
 from simulations.local_training import DTYPES, Manner
 from simulations.network import Network
 from simulations.plain_data import Table
-from simulations.process_engine import run_processes
+from simulations.process_engine import check_processes, run_processes
 from simulations.progress import in_thread, shown
 from simulations.result import Result
 from simulations.setting import (
@@ -37,14 +37,26 @@ from simulations.setting import (
     schedule_of,
     task_of,
 )
-from simulations.vectorised_engine import run_vectorised
+from simulations.vectorised_engine import check_vectorised, run_vectorised
 
+BATCHED_FROM = 16  # nodes: fewer are as fast one by one, which is what daemons do
 EVALUATED_PURPOSE = 0x4556414C  # addresses the draw of the nodes that are evaluated
 
-Engine: TypeAlias = Callable[[Setting, int], Result]
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A way to run an experiment: ``check`` raises ConfigError for what it cannot do."""
+
+    check: Callable[[Setting], None]
+    run: Callable[[Setting, int], Result]
+
 
 ENGINES: Mapping[str, Engine] = MappingProxyType(
-    {"event": run_event, "processes": run_processes, "vectorised": run_vectorised}
+    {
+        "event": Engine(check_event, run_event),
+        "processes": Engine(check_processes, run_processes),
+        "vectorised": Engine(check_vectorised, run_vectorised),
+    }
 )
 
 
@@ -62,9 +74,9 @@ class Experiment:
     whether they know of each other (``fixed``) or by heartbeats and rumours (``gossip``).
 
     ``evaluate_nodes`` nodes, drawn by the seed, are evaluated; by default all.  ``batched`` trains all nodes
-    in one call: by default where the task allows it and more than one node trains at a time.  ``device``
-    (``cpu``, ``cuda``) is where they train; the vectorised engine also mixes there, in ``dtype``
-    (``float32`` or ``float64``).
+    in one call: by default where the task allows it and there are 16 nodes or more, unless a token goes
+    round.  ``device`` (``cpu``, ``cuda``) is where they train; the vectorised engine also mixes there, in
+    ``dtype`` (``float32`` or ``float64``).
     """
 
     topology: nx.Graph | topologies.Schedule | str | Options = "ring"
@@ -104,24 +116,20 @@ class Experiment:
         ``progress`` is called with (done, total) now and then; by default there is a bar on a terminal and in
         a notebook, and with ``False`` there is none.
         """
-        if self.engine not in ENGINES:
-            raise unknown_name("engine", self.engine, ENGINES, where="engine")
-        _check_whole("evaluate_every", self.evaluate_every, least=0)
         setting = self.setting()
         with shown(progress) as report:
-            result = ENGINES[self.engine](replace(setting, progress=report), self.evaluate_every)
+            result = ENGINES[self.engine].run(replace(setting, progress=report), self.evaluate_every)
         config = described(self._arguments())
         return replace(result, config=config, versions=versions(), graph=setting.schedule.graph(0))
 
     def setting(self) -> Setting:
-        """All names looked up and all values checked; nothing trained yet."""
+        """All names looked up and all values checked, also by the engine; nothing trained yet."""
+        if self.engine not in ENGINES:
+            raise unknown_name("engine", str(self.engine), ENGINES, where="engine")
+        _check_whole("evaluate_every", self.evaluate_every, least=0)
         _check_whole("seed", self.seed, least=0, most=MAX_SEED)
-        network = network_of(self.network)
         schedule = schedule_of(self.topology, nodes=self.nodes, seed=self.seed)
         nodes = len(schedule.graph(0))
-        compute = compute_from(self.compute, nodes=nodes)
-        faults = faults_from(self.faults or {}, nodes=nodes)
-        membership = membership_from(self.membership)
         protocol = choice("protocol", self.protocol)
         make_protocol = protocol_of(protocol)
         rounds = protocol_class(protocol).default_rounds(nodes) if self.rounds is None else self.rounds
@@ -130,37 +138,43 @@ class Experiment:
         task = self.task if named is None else task_of(named)
         assert not isinstance(task, str | Mapping)
         partition = choice("partition", self.partition)
-        if self.dtype not in DTYPES:
-            raise unknown_name("dtype", str(self.dtype), DTYPES, where="dtype")
-        is_double = self.dtype == "float64"
+        network, compute = network_of(self.network), compute_from(self.compute, nodes=nodes)
+        faults, membership = faults_from(self.faults or {}, nodes=nodes), membership_from(self.membership)
         learner, samples = learner_of(
             task,
             partition,
             nodes,
             setup=LearnerSetup(seed=self.seed, rounds=rounds, device=self.device),
-            manner=Manner(self.batched, is_double, pays=TOKEN not in protocol_class(protocol).bodies),
+            manner=self._manner(nodes, is_token=TOKEN in protocol_class(protocol).bodies),
         )
         setting = Setting(
-            schedule,
-            protocol,
-            make_protocol,
-            named,
-            partition,
-            learner,
-            learner.initial(),
-            network,
-            rounds,
-            self.seed,
-            compute,
-            faults,
-            membership,
-            samples,
+            schedule=schedule,
+            protocol=protocol,
+            make_protocol=make_protocol,
+            task=named,
+            partition=partition,
+            learner=learner,
+            initial=learner.initial(),
+            network=network,
+            rounds=rounds,
+            seed=self.seed,
+            compute=compute,
+            faults=faults,
+            membership=membership,
+            samples=samples,
             evaluated=self._evaluated(nodes),
             device=self.device,
-            is_double=is_double,
+            is_double=self.dtype == "float64",
         )
         make_protocol(setting.setup(0))  # refuses wrong values of its options
+        ENGINES[self.engine].check(setting)
         return setting
+
+    def _manner(self, nodes: int, *, is_token: bool) -> Manner:
+        if self.dtype not in DTYPES:
+            raise unknown_name("dtype", str(self.dtype), DTYPES, where="dtype")
+        pays = nodes >= BATCHED_FROM and not is_token
+        return Manner(self.batched, self.dtype == "float64", pays)
 
     def _evaluated(self, nodes: int) -> frozenset[int] | None:
         if self.evaluate_nodes is None:

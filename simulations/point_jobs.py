@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from p2pfl.errors import ConfigError, P2PError, unknown_name
-from simulations.experiment import ENGINES, Experiment
+from p2pfl.errors import ConfigError, P2PError
+from simulations.experiment import Experiment
 from simulations.grid import Point
 from simulations.point_store import Figures
 from simulations.result import Result
@@ -84,7 +84,7 @@ def do(table: Mapping[str, object], folder: Path | None) -> Answer:
         try:
             experiment = Experiment.from_table(table)
             if folder is None:
-                _check(experiment)
+                experiment.setting()
             else:
                 figures = _run(experiment, folder)
         except P2PError as error:
@@ -107,12 +107,6 @@ def figures_of(result: Result) -> Figures:
         "messages_sent": result.messages_sent,
         "virtual_seconds": result.virtual_seconds,
     }
-
-
-def _check(experiment: Experiment) -> None:
-    if experiment.engine not in ENGINES:
-        raise unknown_name("engine", experiment.engine, ENGINES, where="engine")
-    experiment.setting()
 
 
 def _run(experiment: Experiment, folder: Path) -> Figures:

@@ -21,6 +21,11 @@ PROCESSES_TIMEOUT_S = 3600.0
 ATTENTIVE_S = 0.01  # between looks at the journals, while faults are to come
 
 
+def check_processes(setting: Setting) -> None:
+    """Refuse what daemons cannot do, naming its key."""
+    _deployment(setting, 1)
+
+
 def run_processes(setting: Setting, evaluate_every: int) -> Result:
     """Real daemons on this machine, disturbed at rounds if asked; the network is the machine's own."""
     deployment = _deployment(setting, evaluate_every)

@@ -44,7 +44,7 @@ class Choice:
         return {"name": self.name, **self.options}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Setting:
     """What every engine works on; node i is member i, row i of W and of the models."""
 
@@ -194,8 +194,13 @@ def learner_of(
         split = cast(Split, registry.resolve("partition", partition.name))
         registry.check_options("partition", partition.name, split, options=partition.options)
         parts = swarm_data(data, split, nodes, seed=setup.seed, **partition.options)
-    with about("task"):
-        return swarm_learner(task, parts, setup, manner=manner), tuple(len(rows) for rows in parts.rows)
+    try:
+        with about("task"):
+            return swarm_learner(task, parts, setup, manner=manner), tuple(map(len, parts.rows))
+    except ConfigError as error:
+        if error.where == "node.device":  # as a daemon's config calls it
+            error.where = "device"
+        raise
 
 
 def network_of(found: Network | Options | None) -> Network:

@@ -3,6 +3,7 @@
 import math
 import shutil
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -56,7 +57,9 @@ def run_file(
         if len(sweep.points) == 1 and on is None and address is None:
             if out is not None:
                 check_folder(out, marker=FACTS)
-            result = Experiment.from_table(sweep.points[0].table).run()
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                result = Experiment.from_table(sweep.points[0].table).run()
             return report_single(result, out=out, plot=plot)
     folder = out or DEFAULT_OUT / Path(path).stem
     progress = _Progress(len(sweep.points))
@@ -95,10 +98,18 @@ def report_sweep(found: Sequence[Outcome], folder: Path, *, plot: Path | None) -
         data["plot"] = str(plot)
         text += f"\npicture in {plot}"
     for warning in dict.fromkeys(warning for outcome in found for warning in outcome.warnings):
-        sys.stderr.write(f"warning: {warning}\n")
+        _warn(warning)
     failed = [outcome for outcome in found if outcome.error is not None]
     sys.stderr.write("".join(map(_error_text, failed)))
     return Report(data, text, FAILED if failed else DONE)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    _warn(str(message))
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"warning: {text}\n")
 
 
 class _Progress:

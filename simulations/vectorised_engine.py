@@ -21,6 +21,8 @@ from simulations.token_paths import PATHS, token_messages
 from simulations.vectorised import TrainAll, gossip_averaging, walk
 from simulations.vectorised_push_sum import push_shares, push_sum
 
+AVERAGES = ("gossip_averaging", "push_sum")
+
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
@@ -35,9 +37,18 @@ class Traffic:
 Mix: TypeAlias = Callable[[Setting, Rows, Course], Rows]
 
 
+def check_vectorised(setting: Setting) -> None:
+    """Refuse what the mathematics does not know, naming its key."""
+    check_undisturbed(setting, "the vectorised engine has no virtual time")
+    known = [*AVERAGES, *PATHS]
+    if setting.protocol.name not in known:
+        raise unknown_name(
+            "protocol of the vectorised engine:", setting.protocol.name, known, where="protocol"
+        )
+
+
 def run_vectorised(setting: Setting, evaluate_every: int) -> Result:
     """The mathematics: no messages, hence perfect links only."""
-    check_undisturbed(setting, "the vectorised engine has no virtual time")
     name = setting.protocol.name
     course = Course(setting, evaluate_every)
     if name == "gossip_averaging":
@@ -45,11 +56,7 @@ def run_vectorised(setting: Setting, evaluate_every: int) -> Result:
         return _averaged(setting, course, mix=_gossip, traffic=Traffic(after[-1], after[-1], after))
     if name == "push_sum":
         return _averaged(setting, course, mix=_push, traffic=_pushed(setting))
-    if name in PATHS:
-        return _walked(setting, course)
-    raise unknown_name(
-        "protocol of the vectorised engine:", name, ["gossip_averaging", "push_sum", *PATHS], where="protocol"
-    )
+    return _walked(setting, course)
 
 
 def _gossip(setting: Setting, X: Rows, course: Course) -> Rows:

@@ -1,5 +1,6 @@
 """What holds for every registered exchange protocol, whatever the network does to its messages."""
 
+import json
 import subprocess
 import sys
 from functools import partial
@@ -7,7 +8,7 @@ from typing import cast
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pfl import registry
@@ -15,6 +16,7 @@ from p2pfl.errors import ConfigError
 from p2pfl.events import MAX_FIELD_BYTES, MAX_FIELDS, Effect, PeersChanged, Received, Send, Started
 from p2pfl.model import Snapshot
 from p2pfl.protocols.protocol import ExchangeProtocol, Setup
+from tests.examples import examples
 from tests.p2pfl.protocols.driver import Driver, Graph, full_mesh, line, ring, setup_of, star, view_of
 
 MEMBERS = "abcde"
@@ -61,16 +63,27 @@ def copied(snapshot: Snapshot) -> Snapshot:
     return Snapshot(dict(snapshot.values), arrays)
 
 
-def test_it_knows_no_clock_no_network_no_file(name: str) -> None:
-    module = registry.TABLES["protocol"][name].partition(":")[0]
+@pytest.fixture(scope="module")
+def brought() -> dict[str, list[str]]:
+    """What is forbidden among the modules that each protocol brings to those before it, in one process."""
+    names = registry.names("protocol")
+    modules = {name: registry.TABLES["protocol"][name].partition(":")[0] for name in names}
     code = (
-        "import sys, numpy\n"
-        "before = set(sys.modules)\n"
-        f"import {module}\n"
-        f"print({{m.partition('.')[0] for m in set(sys.modules) - before}} & set({FORBIDDEN!r}))"
+        "import sys, json, numpy\n"
+        "before, brought = set(sys.modules), {}\n"
+        f"for name, module in {modules!r}.items():\n"
+        "    __import__(module)\n"
+        "    new = {m.partition('.')[0] for m in set(sys.modules) - before}\n"
+        f"    brought[name] = sorted(new & set({FORBIDDEN!r}))\n"
+        "print(json.dumps(brought))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
-    assert (found.stdout.strip(), found.stderr) == ("set()", "")
+    assert found.stderr == ""
+    return {str(name): forbidden for name, forbidden in json.loads(found.stdout).items()}
+
+
+def test_it_knows_no_clock_no_network_no_file(name: str, brought: dict[str, list[str]]) -> None:
+    assert brought[name] == []
 
 
 def test_unknown_options_are_refused(name: str) -> None:
@@ -93,7 +106,7 @@ def test_all_finish_their_budget_and_the_same_seed_gives_the_same_bytes(name: st
     assert {node.adopted[-1].round for node in first.nodes.values()} == {ROUNDS}
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@examples(60)
 @given(
     seed=st.integers(0, 10_000),
     name=st.sampled_from(registry.names("protocol")),
@@ -125,7 +138,7 @@ def test_it_ends_though_messages_are_lost_doubled_and_late_and_a_node_is_dead(
         assert array.tobytes() == as_it_was
 
 
-@settings(max_examples=120, deadline=None, derandomize=True)
+@examples(60)
 @given(
     seed=st.integers(0, 10_000),
     name=st.sampled_from(registry.names("protocol")),

@@ -5,47 +5,56 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.node_daemon.conftest import write_private
 
 HEAVY = ("torch", "networkx", "zeroconf", "pydantic_settings", "simulations")
-PROGRAM = """
+LIGHT = ("--help", "version", "status", "peers", "id", "stop", "pause", "resume", "logs")
+COMMANDS = """
 import json, sys
 from node_daemon.cli import app
-try:
-    app(sys.argv[1:])
-except SystemExit:
-    pass
-print(json.dumps(sorted(sys.modules)))
+loaded = {}
+for words in json.loads(sys.argv[1]):
+    try:
+        app(words)
+    except SystemExit:
+        loaded[words[0]] = sorted(sys.modules)
+print(json.dumps(loaded))
+"""
+PACKAGES = """
+import json, sys
+loaded = {}
+for name in json.loads(sys.argv[1]):
+    __import__(name)
+    loaded[name] = sorted(sys.modules)
+print(json.dumps(loaded))
 """
 
 
-def loaded_by(*words: str) -> set[str]:
-    answer = subprocess.run(
-        [sys.executable, "-c", PROGRAM, *words], check=True, capture_output=True, text=True, timeout=60
-    )
-    return {name.partition(".")[0] for name in json.loads(answer.stdout.splitlines()[-1])}
+def loaded_after(program: str, *argument: object) -> dict[str, set[str]]:
+    """The packages that one fresh process has after each thing it did; what came stays for the later ones."""
+    command = [sys.executable, "-c", program, json.dumps(argument)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    loaded = json.loads(answer.stdout.splitlines()[-1])
+    return {name: {module.partition(".")[0] for module in modules} for name, modules in loaded.items()}
 
 
-@pytest.mark.parametrize(
-    "command", ["--help", "status", "peers", "id", "stop", "pause", "resume", "version", "logs"]
-)
-def test_a_light_command_loads_nothing_heavy(command: str, tmp_path: Path) -> None:
-    words = [command] if command in ("--help", "version") else [command, "--home", str(tmp_path)]
+def test_no_light_command_loads_anything_heavy(tmp_path: Path) -> None:
+    home = ["--home", str(tmp_path)]
+    words = [[name] if name in ("--help", "version") else [name, *home] for name in LIGHT]
 
-    assert loaded_by(*words).isdisjoint(HEAVY)
+    loaded = loaded_after(COMMANDS, *words)
+
+    assert list(loaded) == list(LIGHT)
+    assert {name: heavy for name, found in loaded.items() if (heavy := found & set(HEAVY))} == {}
 
 
-@pytest.mark.parametrize("module", ["p2pfl", "p2pfl.errors", "topologies", "node_daemon"])
-def test_a_package_loads_nothing_heavy_until_a_name_is_asked_for(module: str) -> None:
-    program = f"import sys, json, {module}; print(json.dumps(sorted(sys.modules)))"
-    answer = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=60
-    )
+def test_no_package_loads_anything_heavy_until_a_name_is_asked_for() -> None:
+    names = ("p2pfl", "p2pfl.errors", "topologies", "node_daemon")
 
-    found = {name.partition(".")[0] for name in json.loads(answer.stdout)}
-    assert found.isdisjoint({*HEAVY, "numpy"} - {module.partition(".")[0]})
+    loaded = loaded_after(PACKAGES, *names)
+
+    assert list(loaded) == list(names)
+    assert {name: heavy for name, found in loaded.items() if (heavy := found & {*HEAVY, "numpy"})} == {}
 
 
 def test_a_daemon_of_a_numpy_task_without_mdns_loads_no_torch_and_no_zeroconf(tmp_path: Path) -> None:

@@ -1,9 +1,10 @@
 """Every error that a user can cause now: one clear message, its exit code, no traceback.
 
-Daemons run as a user runs them, in a process of their own.
+Daemons that get as far as running do so as with a user, in a process of their own.
 """
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,21 +14,23 @@ import pytest
 from typer.testing import CliRunner
 
 from node_daemon.cli import app
+from node_daemon.cli.start import THREADS
 from p2pfl.errors import ConfigError
 from tests.node_daemon.conftest import write_private
 
 LONER = '[network]\nport = 0\nmdns = false\n[task]\nname = "digits_softmax"\n'
+ALONE = LONER.replace("[network]", "[network]\nmin_peers = 1")
 
 
 def type_in(*words: str) -> tuple[int, str]:
-    """Exit code and standard error of a command, in this process."""
+    """Exit code and standard error of a command, in this process; also of a daemon that never begins."""
     result = CliRunner().invoke(app, list(words))
     assert isinstance(result.exception, SystemExit | None), result.exception
     return result.exit_code, result.stderr
 
 
 def start(home: Path, *words: str, config: str = LONER) -> tuple[int, str]:
-    """The same for a daemon, in a process of its own."""
+    """The same for a daemon that begins, in a process of its own."""
     write_private(home / "p2pnode.toml", config)
     write_private(home / "trust.toml", 'mode = "open"\n')
     environment = {k: v for k, v in os.environ.items() if not k.startswith("P2PNODE_")}
@@ -35,6 +38,17 @@ def start(home: Path, *words: str, config: str = LONER) -> tuple[int, str]:
     answer = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60, env=environment)
     assert "Traceback" not in answer.stderr
     return answer.returncode, answer.stderr
+
+
+def start_in_vain(home: Path, *words: str, config: str = LONER) -> tuple[int, str]:
+    """The same for a daemon that is refused before it has done anything: it needs no process of its own."""
+    write_private(home / "p2pnode.toml", config)
+    with pytest.MonkeyPatch.context() as environment:
+        for variable in THREADS:
+            environment.setenv(variable, "1")  # as the command does, but only for now
+        for variable in [name for name in os.environ if name.startswith("P2PNODE_")]:
+            environment.delenv(variable)
+        return type_in("start", "--home", str(home), *words)
 
 
 def test_a_key_that_is_no_setting(tmp_path: Path) -> None:
@@ -73,7 +87,7 @@ def test_a_topology_that_does_not_exist() -> None:
     ],
 )
 def test_a_choice_that_does_not_exist_at_start(tmp_path: Path, option: str, name: str, meant: str) -> None:
-    code, text = start(tmp_path, option, name)
+    code, text = start_in_vain(tmp_path, option, name)
 
     assert code == 3
     assert f"error: unknown {option.removeprefix('--')} {name!r}; known: " in text
@@ -102,7 +116,7 @@ def test_a_port_that_somebody_holds(tmp_path: Path) -> None:
 
 
 def test_a_data_file_that_is_missing(tmp_path: Path) -> None:
-    code, text = start(tmp_path, config=f'{LONER}[data]\npath = "nowhere.csv"\n')
+    code, text = start_in_vain(tmp_path, config=f'{LONER}[data]\npath = "nowhere.csv"\n')
 
     assert code == 3
     assert (
@@ -119,7 +133,7 @@ def test_company_that_does_not_come_within_the_wait(tmp_path: Path) -> None:
 
 
 def test_an_address_that_other_machines_reach_without_leave(tmp_path: Path) -> None:
-    code, text = start(tmp_path, "--host", "0.0.0.0")
+    code, text = start_in_vain(tmp_path, "--host", "0.0.0.0")
 
     assert code == 3
     assert "error: network.host is 0.0.0.0, which other machines can reach" in text
@@ -127,7 +141,7 @@ def test_an_address_that_other_machines_reach_without_leave(tmp_path: Path) -> N
 
 
 def test_a_config_that_is_no_toml(tmp_path: Path) -> None:
-    code, text = start(tmp_path, config="[network\n")
+    code, text = start_in_vain(tmp_path, config="[network\n")
 
     assert code == 3
     assert "error: not valid TOML" in text
@@ -159,25 +173,31 @@ def test_an_identity_that_is_missing_or_that_others_can_read(tmp_path: Path) -> 
     assert f"fix: chmod 600 {tmp_path}/identity.key" in text
 
 
-def test_a_run_with_another_plan_in_the_state_folder(tmp_path: Path) -> None:
-    alone = LONER.replace("[network]", "[network]\nmin_peers = 1")
-    assert start(tmp_path, "--rounds", "1", "--until-finished", config=alone)[0] == 0
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of a daemon that has done its one round."""
+    home = tmp_path_factory.mktemp("finished")
+    assert start(home, "--rounds", "1", "--until-finished", config=ALONE)[0] == 0
+    return home
 
-    code, text = start(tmp_path, "--rounds", "2", "--until-finished", config=alone)
+
+def test_a_run_with_another_plan_in_the_state_folder(tmp_path: Path, finished: Path) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+
+    code, text = start(tmp_path, "--rounds", "2", "--until-finished", config=ALONE)
 
     assert code == 3
     assert "error: the state folder holds a run with another plan" in text
     assert "--fresh" in text
-    assert start(tmp_path, "--rounds", "2", "--until-finished", "--fresh", config=alone)[0] == 0
+    assert start(tmp_path, "--rounds", "2", "--until-finished", "--fresh", config=ALONE)[0] == 0
 
 
-def test_a_checkpoint_that_is_damaged(tmp_path: Path) -> None:
-    alone = LONER.replace("[network]", "[network]\nmin_peers = 1")
-    start(tmp_path, "--rounds", "1", "--until-finished", config=alone)
+def test_a_checkpoint_that_is_damaged(tmp_path: Path, finished: Path) -> None:
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     for path in (tmp_path / "state").glob("ckpt-*"):
         path.write_bytes(path.read_bytes()[:-1])
 
-    code, text = start(tmp_path, "--rounds", "1", config=alone)
+    code, text = start(tmp_path, "--rounds", "1", config=ALONE)
 
     assert code == 5
     assert "error: no checkpoint is intact" in text

@@ -24,8 +24,10 @@ def aggregate(
     check(vectors, weights)
     size = vectors[0].size
     columns = max(MIN_COLUMNS, BLOCK_BYTES // (len(vectors) * vectors[0].itemsize))
-    scratch = np.empty((len(vectors), min(columns, size)), dtype=vectors[0].dtype)
     factors = np.asarray(weights, dtype=vectors[0].dtype)
+    if size <= columns:
+        return rule(np.concatenate(vectors).reshape(len(vectors), size), factors)
+    scratch = np.empty((len(vectors), columns), dtype=vectors[0].dtype)
     result = np.empty_like(vectors[0])
     for start in range(0, size, columns):
         stop = min(start + columns, size)

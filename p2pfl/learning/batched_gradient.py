@@ -78,6 +78,7 @@ class BatchedGradient:
 
     def gradients(self, values: Tensors, batch: Minibatches) -> Tensors:
         """Of the mean loss of each model's mini-batch, by the names of what is trained."""
+        self._module.train()
         if self.is_padded:
             return self._of_equal(values, batch)
         found = {name: torch.empty_like(values[name]) for name in self.trainable}
@@ -92,6 +93,7 @@ class BatchedGradient:
 
     def outputs(self, values: Tensors, inputs: Tensor) -> Tensor:
         """What every model says of the same inputs [B, ...]: [n, B, C]."""
+        self._module.eval()
         with torch.no_grad():
             found: Tensor = self._outputs(dict(values), inputs)
         return found
@@ -119,37 +121,50 @@ class BatchedGradient:
         outputs: Tensor = functional_call(self._module, dict(values), (inputs,))
         return outputs
 
-    def probe(self, X: Tensor, inputs: Tensor, labels: Tensor) -> None:
-        """Compare with torch's own gradients, model by model; raises NotBatchableError where they differ.
+    def probe(self, X: Tensor, inputs: Tensor, labels: Tensor) -> frozenset[str]:
+        """Compare with torch's own results, model by model; raises NotBatchableError where they differ.
 
-        X [2, P]; inputs [B, ...] of which the second model's last one is padding.
+        X [2, P]; inputs [B, ...] of which the second model's last one is padding.  Returns what is trained
+        and not reached by the loss: torch's optimisers leave it alone.
         """
         counts = torch.tensor([len(labels), len(labels) - 1], device=X.device)
         batch = Minibatches(inputs.expand(2, *inputs.shape), labels.expand(2, *labels.shape), counts)
         before = X.clone()
-        self._module.train()
         try:
             values = self.views(X)
             found = self.gradients(values, batch)
             expected = [self._plainly(X, i, batch) for i in range(2)]
+            outputs = self.outputs(values, inputs)
+            plain = [self._plain_outputs(X, i, inputs) for i in range(2)]
         except (RuntimeError, NotImplementedError, ValueError) as error:
             raise NotBatchableError(str(error).splitlines()[0]) from error
         if not torch.equal(X, before):
             raise NotBatchableError("it changes its own buffers")
+        if not _is_close(outputs, torch.stack(plain)):
+            raise NotBatchableError("its outputs depend on the other models")
+        unreached = frozenset(name for name in self.trainable if all(one[name] is None for one in expected))
         for name in self.trainable:
-            for i in range(2):
-                if not torch.allclose(found[name][i], expected[i][name], rtol=TOLERANCE, atol=TOLERANCE):
-                    raise NotBatchableError(f"its gradient of {name} depends on the rest of the mini-batch")
+            pair = [torch.zeros_like(X[0, :1]) if one[name] is None else one[name] for one in expected]
+            if not all(_is_close(mine, own) for mine, own in zip(found[name], pair, strict=True)):
+                raise NotBatchableError(f"its gradient of {name} depends on the rest of the mini-batch")
+        return unreached
 
-    def _plainly(self, X: Tensor, i: int, batch: Minibatches) -> Tensors:
+    def _plainly(self, X: Tensor, i: int, batch: Minibatches) -> Mapping[str, Tensor | None]:
         values = {name: value[i].clone() for name, value in self.views(X).items()}
-        leaves = {name: values[name].requires_grad_() for name in self.trainable}
+        leaves = [values[name].requires_grad_() for name in self.trainable]
         count = int(batch.counts[i])
         outputs = functional_call(self._module, values, (batch.inputs[i, :count],))
         loss = self._loss(outputs, batch.labels[i, :count])
-        found: Sequence[Tensor | None] = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-        given = zip(leaves.items(), found, strict=True)
-        return {name: torch.zeros_like(leaf) if one is None else one for (name, leaf), one in given}
+        found: Sequence[Tensor | None] = torch.autograd.grad(loss, leaves, allow_unused=True)
+        return dict(zip(self.trainable, found, strict=True))
+
+    def _plain_outputs(self, X: Tensor, i: int, inputs: Tensor) -> Tensor:
+        with torch.no_grad():
+            return self._one_output({name: value[i].clone() for name, value in self.views(X).items()}, inputs)
+
+
+def _is_close(found: Tensor, expected: Tensor | None) -> bool:
+    return expected is not None and torch.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def _refuse(module: nn.Module) -> None:

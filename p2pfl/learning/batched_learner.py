@@ -7,6 +7,7 @@ never on the memory that happens to be free; threads share the chunks.
 
 from collections.abc import Sequence
 from copy import deepcopy
+from math import ceil
 from typing import TypeAlias
 
 import numpy as np
@@ -25,7 +26,7 @@ from p2pfl.learning.torch_learner import LocalUpdate
 from p2pfl.learning.workbenches import Workbenches
 from p2pfl.model import Array, Model
 
-CHUNK_BYTES = 1 << 24  # of models, gradients and activations that a thread works on at a time
+CHUNK_BYTES = 1 << 27  # of models, gradients and activations that a thread works on at a time
 
 Kept: TypeAlias = tuple[dict[str, Tensor], Tensor]  # by the optimisers of N nodes: [N, P] a piece; steps [N]
 
@@ -51,12 +52,14 @@ class BatchedLearner:
         optimizer = batched(update.optimizer)
         self._initial = flat.flatten(module)
         gradient = BatchedGradient(deepcopy(module), update.loss)
-        self._probe(gradient, data)
+        unreached = self._probe(gradient, data)
         self._dtype = torch.float64 if is_double else torch.float32
         self._device = torch.device(setup.device)
         self._test = self.placed(data.test.inputs), self.placed(data.test.labels)
         pool = self.placed(data.pool.inputs), self.placed(data.pool.labels)
-        self._update = BatchedUpdate(data.rows, pool, update=update, optimizer=optimizer, setup=setup)
+        self._update = BatchedUpdate(
+            data.rows, pool, update=update, optimizer=optimizer, setup=setup, unreached=unreached
+        )
         self._loss = update.loss
         activations = _activations(module, torch.from_numpy(data.pool.inputs[:1]))
         widths = gradient.parameters * (3 + len(optimizer.slots)) + 3 * update.batches.size * activations
@@ -131,7 +134,10 @@ class BatchedLearner:
     def _chunks(self, nodes: NDArray[np.int64]) -> list[NDArray[np.int64]]:
         """Places in ``nodes``, those with the most steps first."""
         order = np.argsort([-self._update.steps(node) for node in nodes], kind="stable")
-        return [order[first : first + self._chunk] for first in range(0, len(order), self._chunk)]
+        if len(order) <= self._chunk:
+            return [order] if len(order) else []
+        parts = 2 * ceil(len(order) / self._chunk / 2)  # an even number: two threads end together
+        return np.array_split(order, min(parts, len(order)))
 
     def _train(
         self, gradient: BatchedGradient, trainings: Sequence[Training]
@@ -167,12 +173,13 @@ class BatchedLearner:
                 offsets[i] = self.placed(one.gradient_offset)
         return offsets
 
-    def _probe(self, gradient: BatchedGradient, data: SwarmData) -> None:
-        chosen = np.resize(data.rows[0], PROBE_ROWS)
+    def _probe(self, gradient: BatchedGradient, data: SwarmData) -> frozenset[str]:
+        """Try it on rows from all over the pool: those of one node may be alike, which hides differences."""
+        chosen = np.linspace(0, len(data.pool) - 1, PROBE_ROWS).astype(np.int64)
         inputs = torch.from_numpy(data.pool.inputs[chosen])
         labels = torch.from_numpy(data.pool.labels[chosen])
         X = torch.from_numpy(np.stack([self._initial, self._initial * np.float32(0.9)]))
-        gradient.probe(X, inputs, labels)
+        return gradient.probe(X, inputs, labels)
 
     def placed(self, array: Array) -> Tensor:
         """A copy on the learner's device; floats in its type."""

@@ -43,7 +43,10 @@ class Batches:
 
     def order(self, random: np.random.Generator, rows: int) -> NDArray[np.int64]:
         """Row numbers of all mini-batches, one after the other: those of ``draw``, uncut."""
-        per_pass = math.ceil(rows / self.size)
-        steps = self.local_steps or self.local_epochs * per_pass
-        passes = [random.permutation(rows) for _ in range(math.ceil(steps / per_pass))]
+        passes = [random.permutation(rows) for _ in range(self._passes(rows))]
         return passes[0] if len(passes) == 1 else np.concatenate(passes)
+
+    def _passes(self, rows: int) -> int:
+        if not self.local_steps:
+            return self.local_epochs
+        return math.ceil(self.local_steps / math.ceil(rows / self.size))

@@ -2,16 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import numpy as np
 import torch
 
+_TURN = Lock()  # torch has one generator for the whole process, so there is one lock for it
+
 
 @contextmanager
 def drawing(random: np.random.Generator, *, device: torch.device) -> Iterator[None]:
-    """Inside, torch's generators (initial values, dropout) follow ``random``; then all is as before."""
+    """Inside, torch's generators (initial values, dropout) follow ``random``; then all is as before.
+
+    Threads take turns.
+    """
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with _TURN, torch.random.fork_rng(devices=devices):
         seed = int(random.integers(2**63))
         torch.default_generator.manual_seed(seed)
         if devices:

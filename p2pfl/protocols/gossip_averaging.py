@@ -190,7 +190,7 @@ class GossipAveraging:
         if not self._is_expected(sender, round) or model.params.shape != self._model.params.shape:
             return []
         self._buffer.add(sender, round, model)
-        return self._merge_if_complete()
+        return self._settle(sender)
 
     def _is_expected(self, sender: str, round: int) -> bool:
         limit = self._setup.rounds or MAX_ROUND
@@ -210,11 +210,20 @@ class GossipAveraging:
         if not self._is_expected(sender, round):
             return []
         self._buffer.note(sender, round - 1)  # its model of this round may still come
-        return self._merge_if_complete()
+        return self._settle(sender)
 
     def _shared_round(self) -> int:
         """The round of the model that neighbours get from this node; the last one when it has finished."""
         return min(self._round, self._setup.rounds - 1) if self._is_finished() else self._round
+
+    def _settle(self, sender: str) -> list[Effect]:
+        """A sender has come further: merge if it was the last one that is waited for."""
+        exchange = self._exchange
+        if exchange is None or exchange.trained is None or self._is_finished():
+            return []
+        if self._buffer.latest(sender) >= self._round:
+            exchange.awaited.discard(sender)
+        return [] if exchange.awaited else self._merge()
 
     def _merge_if_complete(self) -> list[Effect]:
         is_waiting = self._exchange is not None and self._exchange.trained is not None
@@ -228,13 +237,13 @@ class GossipAveraging:
         assert self._exchange is not None
         present = self._view.live & self._view.accepted
         still_sending = self._view.neighbourhood(self._round).receive_weights
-        awaited = {
+        self._exchange.awaited = {
             sender
             for sender in self._exchange.neighbourhood.receive_weights
             if sender in present and sender in still_sending and self._buffer.latest(sender) < self._round
         }
-        self._exchange.waited_for |= awaited
-        return bool(awaited)
+        self._exchange.waited_for |= self._exchange.awaited
+        return bool(self._exchange.awaited)
 
     def _merge(self) -> list[Effect]:
         exchange = self._exchange
@@ -279,7 +288,7 @@ class GossipAveraging:
 class _Exchange:
     """One round under way: its neighbourhood, and how far the exchange has come."""
 
-    __slots__ = ("has_sent", "neighbourhood", "trained", "waited_for")
+    __slots__ = ("awaited", "has_sent", "neighbourhood", "trained", "waited_for")
 
     def __init__(
         self, neighbourhood: Neighbourhood, trained: Model | None = None, has_sent: set[str] | None = None
@@ -287,4 +296,5 @@ class _Exchange:
         self.neighbourhood = neighbourhood
         self.trained = trained  # None while training
         self.has_sent = set() if has_sent is None else has_sent
-        self.waited_for: set[str] = set()
+        self.awaited: set[str] = set()  # now
+        self.waited_for: set[str] = set()  # at some time

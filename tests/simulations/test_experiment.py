@@ -9,9 +9,7 @@ import pytest
 import topologies
 from p2pfl.data.dataset import Dataset, Samples
 from p2pfl.errors import ConfigError
-from p2pfl.learning.batched_learner import BatchedLearner
 from p2pfl.learning.learner import Learner, LearnerSetup
-from p2pfl.learning.swarm_learner import LoopedLearner
 from simulations import Experiment
 
 FAST = {"task": "digits_softmax", "partition": "iid", "nodes": 4}
@@ -157,13 +155,3 @@ def test_both_engines_measure_the_same_distance_and_bytes_after_each_round(proto
         assert other.bytes_sent == (None if is_token else one.bytes_sent)
     assert event.by_round[-1].consensus_distance == pytest.approx(event.consensus_distance, abs=1e-6)
     assert is_token or event.by_round[-1].bytes_sent == event.bytes_sent
-
-
-@pytest.mark.parametrize(
-    ("protocol", "kind"),
-    [("gossip_averaging", BatchedLearner), ("cyclic_pass", LoopedLearner), ("random_walk", LoopedLearner)],
-)
-def test_nodes_train_in_one_call_where_more_than_one_trains_at_a_time(protocol: str, kind: type) -> None:
-    setting = Experiment(topology="ring", nodes=3, protocol=protocol, rounds=2).setting()
-
-    assert isinstance(setting.learner, kind)

@@ -7,7 +7,7 @@ from typing import cast
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import topologies
@@ -119,7 +119,6 @@ def test_the_same_seed_gives_the_same_bytes_under_every_fault(
     assert one(3)[0] != one(4)[0]
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     seed=st.integers(0, 10_000),
     protocol=st.sampled_from(PROTOCOLS),

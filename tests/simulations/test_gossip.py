@@ -43,7 +43,7 @@ def rosters(simulator: EventSimulator) -> set[tuple[str, ...]]:
 
 
 def test_all_find_each_other_and_a_death_and_a_return_spread_by_rumours() -> None:
-    swarm = ring(20, rounds=60)
+    swarm = ring(12, rounds=60)
     simulator = EventSimulator(
         swarm, train=by_function(add_one), network=Network(latency_s=0.05, loss=0.1), seed=2
     )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import networkx as nx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import topologies
@@ -25,7 +25,6 @@ def edges_shared_by_rings(graph: nx.Graph, degree: int) -> int:
     return len(graph) * degree // 2 - len(edge_set(graph))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
 @given(rosters, degrees, seeds)
 def test_a_partial_mesh_of_members_is_connected_and_of_bounded_degree(
     members: set[str], degree: int, seed: int
@@ -38,7 +37,6 @@ def test_a_partial_mesh_of_members_is_connected_and_of_bounded_degree(
     assert min(neighbours) >= min(2, len(members) - 1)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
 @given(rosters, st.text("xyz", min_size=1, max_size=4), degrees, seeds)
 def test_who_joins_or_leaves_changes_only_the_edges_beside(
     members: set[str], newcomer: str, degree: int, seed: int

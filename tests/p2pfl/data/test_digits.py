@@ -45,7 +45,9 @@ def test_reading_digits_imports_neither_scikit_learn_nor_torch() -> None:
     assert not {"sklearn", "scipy", "torch", "pandas"} & set(loaded.stdout.split())
 
 
-@pytest.mark.parametrize("content", [b"not gzip", gzip.compress(b"1,2,3\n"), gzip.compress(b"a,b\n")])
+@pytest.mark.parametrize(
+    "content", [b"not gzip", gzip.compress(b"1,2,3\n", mtime=0), gzip.compress(b"a,b\n", mtime=0)]
+)
 def test_a_damaged_file_is_named_in_a_config_error(
     content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

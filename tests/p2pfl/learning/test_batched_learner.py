@@ -38,6 +38,19 @@ def half_frozen() -> nn.Module:
     return module
 
 
+class Gated(nn.Module):
+    """Does something else in training, and has a parameter that nothing reaches."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(FEATURES, CLASSES)
+        self.idle = nn.Parameter(torch.ones(3))
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.layer(inputs)
+        return 2 * outputs if self.training else outputs
+
+
 def samples(rows: int) -> Samples:
     random = np.random.default_rng(SEED)
     inputs = random.standard_normal((rows, FEATURES)).astype(np.float32)
@@ -73,6 +86,7 @@ CASES: Mapping[str, Task] = {
     "another loss": task(loss=hinge),
     "convolution": task(convolution),
     "frozen": task(half_frozen, momentum=0.5),
+    "gated": task(Gated, optimizer="adamw", step=0.01),
 }
 
 
@@ -175,7 +189,9 @@ def plain_update(module: nn.Module, stepper: torch.optim.Optimizer, *, node: int
         stepper.step()
 
 
-@pytest.mark.parametrize("case", [CASES["sgd"], CASES["another loss"]], ids=["padded", "plain"])
+@pytest.mark.parametrize(
+    "case", [CASES["sgd"], CASES["another loss"], CASES["gated"]], ids=["padded", "plain", "gated"]
+)
 def test_evaluations_equal_those_of_each_nodes_own_learner(case: Task) -> None:
     together, data = batched(case), swarm_data()
     models = [Model(together.initial().params * np.float32(scale)) for scale in (1, -2, 30)]
@@ -217,6 +233,20 @@ class Counting(nn.Module):
         return inputs
 
 
+class Recurrent(nn.Module):
+    """A recurrent unit, whose forward pass without gradients cannot be mapped over models."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unit = nn.GRU(2, 4, batch_first=True)
+        self.output = nn.Linear(4, CLASSES)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        states, _ = self.unit(inputs.view(-1, 3, 2))
+        outputs: Tensor = self.output(states[:, -1])
+        return outputs
+
+
 class Half(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -240,8 +270,9 @@ def after(layer: nn.Module) -> nn.Module:
         (task(lambda: after(Counting())), "it changes its own buffers|in-place"),
         (task(optimizer=torch.optim.Rprop), "its optimiser is not one of sgd, adam, adamw"),
         (task(Half), "not all float32"),
+        (task(Recurrent), "(?i)batching rule"),
     ],
-    ids=["batch norm", "dropout", "hidden batch norm", "changes a buffer", "optimiser", "half"],
+    ids=["batch norm", "dropout", "hidden batch norm", "changes a buffer", "optimiser", "half", "recurrent"],
 )
 def test_what_would_come_out_different_is_refused(case: Task, why: str) -> None:
     with pytest.raises(NotBatchableError, match=why):

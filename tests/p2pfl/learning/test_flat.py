@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -35,7 +35,6 @@ def values(module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 @given(layers=st.lists(st.sampled_from(sorted(LAYERS)), max_size=6), seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=60, deadline=None)
 def test_any_module_comes_back_from_its_vector_with_its_own_integers(layers: list[str], seed: int) -> None:
     module, other = build(layers), build(layers)
     integers = {name: buffer + 7 for name, buffer in flat.resident(other)}

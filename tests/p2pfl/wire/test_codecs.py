@@ -3,7 +3,7 @@ from dataclasses import replace
 import msgpack
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pfl.errors import RemoteError
@@ -70,25 +70,21 @@ def through_the_wire(envelope: Envelope) -> Message:
 
 
 @given(greetings)
-@settings(max_examples=200, derandomize=True, deadline=None)
 def test_a_greeting_survives_the_wire(greeting: Greeting) -> None:
     assert decode_greeting(payload(encode_greeting(greeting))) == greeting
 
 
 @given(heartbeats)
-@settings(max_examples=200, derandomize=True, deadline=None)
 def test_a_heartbeat_survives_the_wire(heartbeat: Heartbeat) -> None:
     assert decode_heartbeat(payload(encode_heartbeat(heartbeat))) == heartbeat
 
 
 @given(words, texts)
-@settings(max_examples=100, derandomize=True, deadline=None)
 def test_a_goodbye_survives_the_wire(code: str, text: str) -> None:
     assert decode_goodbye(payload(encode_goodbye(Goodbye(code, text)))) == Goodbye(code, text)
 
 
 @given(st.sampled_from(sorted(REFUSAL_CODES)), texts)
-@settings(max_examples=100, derandomize=True, deadline=None)
 def test_a_refusal_survives_the_wire(code: str, text: str) -> None:
     assert decode_refused(payload(encode_refused(Refused(code, text)))) == Refused(code, text)
 
@@ -103,7 +99,6 @@ def test_a_refusal_of_a_later_version_is_still_a_refusal() -> None:
 
 
 @given(words, whole, fields, st.binary(max_size=32))
-@settings(max_examples=200, derandomize=True, deadline=None)
 def test_a_message_without_arrays_survives_the_wire(
     kind: str, round: int, fields: dict[str, int | float | str | bytes], roster: bytes
 ) -> None:

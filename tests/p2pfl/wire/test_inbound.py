@@ -2,7 +2,7 @@ import tracemalloc
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pfl.errors import RemoteError
@@ -17,6 +17,7 @@ from p2pfl.wire.message_codec import encode_message
 from p2pfl.wire.packets import Envelope, Goodbye, Greeting
 from p2pfl.wire.pool import BufferPool
 from p2pfl.wire.record import pack
+from tests.examples import examples
 from tests.p2pfl.wire.samples import BODIES, GREETING, SCHEMA, assert_same_message, envelope, note
 
 HEARTBEAT = Heartbeat(1, b"roster")
@@ -239,7 +240,7 @@ streams = st.binary(max_size=100) | st.lists(framed, max_size=2).map(b"".join) |
 
 
 @given(streams, st.booleans(), st.integers(1, 200))
-@settings(max_examples=2500, derandomize=True, deadline=None)
+@examples(500)
 def test_any_bytes_are_packets_or_a_remote_error(data: bytes, has_greeted: bool, step: int) -> None:
     receiver = inbound(has_greeted=has_greeted)
     try:

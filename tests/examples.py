@@ -1,0 +1,10 @@
+"""On how many examples a property is tried where the profile's own number is too few."""
+
+from hypothesis import settings
+
+REPEATABLE_EXAMPLES = 50  # of each property in the fast tests
+
+
+def examples(count: int) -> settings:
+    """``count`` examples in the fast tests; in the nightly ones as many times more as any other property."""
+    return settings(max_examples=count * settings().max_examples // REPEATABLE_EXAMPLES)
