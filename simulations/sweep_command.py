@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from simulations.compare import compare_folders
+from simulations.environment import modules_beside
 from simulations.experiment import Experiment
 from simulations.experiment_file import in_file, read_table
 from simulations.extras import check_picture
@@ -48,9 +49,23 @@ def run_file(
 
     A single experiment runs in this process; of a sweep every point that is not in ``out`` yet (by default
     ``out/NAME-OF-THE-FILE``), side by side.  Exit code 1 says that a point has failed, 130 that Ctrl-C has
-    ended it.  Raises ConfigError, naming file and key, before anything is trained.
+    ended it.  Own modules may lie beside the file.  Raises ConfigError, naming file and key, before
+    anything is trained.
     """
     check_picture(plot)
+    with modules_beside(Path(path)):
+        return _run_file(path, out=out, jobs=jobs, on=on, address=address, plot=plot)
+
+
+def _run_file(
+    path: str | Path,
+    *,
+    out: Path | None,
+    jobs: int | None,
+    on: str | None,
+    address: str | None,
+    plot: Path | None,
+) -> Report:
     table = read_table(path)
     with in_file(path):
         sweep = Sweep(table)
