@@ -17,10 +17,11 @@ from typing import Self, TypeAlias
 
 from p2pfl.errors import ConfigError, StateError
 from p2pfl.version import __version__
+from simulations.folders import strangers
 from simulations.grid import Point
 from simulations.point_hash import content_hash, named_files, point_hash
+from simulations.result_files import FACTS, POINT_FILE
 
-POINT_FILE = "point.json"
 PARTIAL = ".partial"
 LOCK = ".lock"
 SCHEMA_VERSION = 1
@@ -33,7 +34,8 @@ Figures: TypeAlias = Mapping[str, float | int | None]
 class PointStore:
     """Finished points in ``out``; a context manager, and the only one in that folder while it is open.
 
-    Raises ConfigError where another sweep works there, StateError where nothing can be written.
+    Raises ConfigError where another sweep works there or a single result is, StateError where nothing can be
+    written.
     """
 
     def __init__(self, out: Path) -> None:
@@ -42,6 +44,12 @@ class PointStore:
         self._digest = cache(content_hash)  # a file counts as it was when it was first looked at
 
     def __enter__(self) -> Self:
+        if (self._out / FACTS).exists():
+            raise ConfigError(
+                "the result of a single experiment is in that folder, which is none for a sweep",
+                where=str(self._out),
+                fix="name another folder",
+            )
         try:
             self._out.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(self._out / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
@@ -57,6 +65,11 @@ class PointStore:
                 fix="wait for it, or name another folder",
             ) from None
         self._clear()
+        try:
+            (self._out / PARTIAL).mkdir()
+        except OSError as error:
+            os.close(self._lock)
+            raise StateError(f"nothing can be written: {error.strerror}", where=str(self._out)) from error
         return self
 
     def __exit__(
@@ -95,7 +108,9 @@ class PointStore:
         }
         try:
             (partial / POINT_FILE).write_text(json.dumps(content, indent=1) + "\n", "utf-8")
-            shutil.rmtree(folder, ignore_errors=True)  # a point that was not whole
+            if folder.exists():  # a point that was not whole
+                _keep_strangers(folder, partial)
+                shutil.rmtree(folder)
             partial.rename(folder)
             self._error_file(point).unlink(missing_ok=True)
         except OSError as error:
@@ -117,3 +132,9 @@ class PointStore:
 
     def _clear(self) -> None:
         shutil.rmtree(self._out / PARTIAL, ignore_errors=True)
+
+
+def _keep_strangers(old: Path, new: Path) -> None:
+    """What somebody has put into the folder of a point goes along."""
+    for path in strangers(old, marker=FACTS, also=[each.name for each in new.iterdir()]):
+        path.rename(new / path.name)

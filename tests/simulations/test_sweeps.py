@@ -13,8 +13,9 @@ import pytest
 from p2pfl.errors import ConfigError, P2PError
 from simulations.grid import Point, points
 from simulations.point_hash import named_files, point_hash
-from simulations.point_store import POINT_FILE, PointStore
+from simulations.point_store import PointStore
 from simulations.result import Result
+from simulations.result_files import POINT_FILE
 from simulations.sweep_command import run_file
 from simulations.sweeps import Sweep
 
@@ -101,6 +102,22 @@ def test_a_point_that_is_not_whole_is_computed_again(tmp_path: Path) -> None:
         assert store.find(found) is None
         kept(store, found)
         assert store.find(found) is not None
+
+
+def test_a_point_that_is_computed_again_does_not_take_the_notes_in_its_folder_away(tmp_path: Path) -> None:
+    found = point(seed=0)
+    with PointStore(tmp_path) as store:
+        (kept(store, found) / "notes.txt").write_text("mine")
+        folder = kept(store, found)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / POINT_FILE).is_file()
+
+
+def test_a_sweep_does_not_go_into_the_folder_of_a_result(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text("{}")
+    with pytest.raises(ConfigError, match="result of a single experiment"):
+        PointStore(tmp_path).__enter__()
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
 def test_two_sweeps_do_not_work_in_one_folder(tmp_path: Path) -> None:
