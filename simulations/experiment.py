@@ -15,10 +15,11 @@ from p2pfl.protocols.token import KIND as TOKEN
 from p2pfl.versions import versions
 from simulations.compute import Compute, compute_from
 from simulations.event_engine import check_event, run_event
-from simulations.experiment_table import arguments, described, table_of
+from simulations.experiment_table import arguments, check_kind, described, table_of
 from simulations.faults import Faults, faults_from
 from simulations.gossip import Gossip, membership_from
 from simulations.local_training import DTYPES, Manner
+from simulations.looked_up import task_from
 from simulations.network import Network
 from simulations.plain_data import Table
 from simulations.process_engine import check_processes, run_processes
@@ -29,6 +30,7 @@ from simulations.setting import (
     Options,
     Progress,
     Setting,
+    about,
     choice,
     learner_of,
     network_of,
@@ -124,6 +126,9 @@ class Experiment:
 
     def setting(self) -> Setting:
         """All names looked up and all values checked, also by the engine; nothing trained yet."""
+        for key, value in self._arguments().items():
+            if key != "topology":  # which may be an object, and says more of it
+                check_kind(key, value)
         if self.engine not in ENGINES:
             raise unknown_name("engine", str(self.engine), ENGINES, where="engine")
         _check_whole("evaluate_every", self.evaluate_every, least=0)
@@ -135,8 +140,8 @@ class Experiment:
         rounds = protocol_class(protocol).default_rounds(nodes) if self.rounds is None else self.rounds
         _check_whole("rounds", rounds, least=1)
         named = choice("task", self.task) if isinstance(self.task, str | Mapping) else None
-        task = self.task if named is None else task_of(named)
-        assert not isinstance(task, str | Mapping)
+        with about("task"):
+            task = task_from(self.task, "task") if named is None else task_of(named)
         partition = choice("partition", self.partition)
         network, compute = network_of(self.network), compute_from(self.compute, nodes=nodes)
         faults, membership = faults_from(self.faults or {}, nodes=nodes), membership_from(self.membership)
