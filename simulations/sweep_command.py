@@ -17,9 +17,8 @@ from simulations.environment import modules_beside
 from simulations.experiment import Experiment
 from simulations.experiment_file import in_file, read_table
 from simulations.extras import check_picture
-from simulations.folders import check_folder
 from simulations.result import Result
-from simulations.result_files import FACTS
+from simulations.result_files import check_writable
 from simulations.result_text import bytes_text
 from simulations.sweeps import CORES, Outcome, PointError, Sweep
 
@@ -50,9 +49,9 @@ def run_file(
     A single experiment runs in this process; of a sweep every point that is not in ``out`` yet (by default
     ``out/NAME-OF-THE-FILE``), side by side.  Exit code 1 says that a point has failed, 130 that Ctrl-C has
     ended it.  Own modules may lie beside the file.  Raises ConfigError, naming file and key, before
-    anything is trained.
+    anything is trained, and StateError where nothing can be written.
     """
-    check_picture(plot)
+    check_picture(plot, made=out)
     with modules_beside(Path(path)):
         return _run_file(path, out=out, jobs=jobs, on=on, address=address, plot=plot)
 
@@ -69,13 +68,13 @@ def _run_file(
     table = read_table(path)
     with in_file(path):
         sweep = Sweep(table)
-        if len(sweep.points) == 1 and on is None and address is None:
-            if out is not None:
-                check_folder(out, marker=FACTS)
-            with warnings.catch_warnings():
-                warnings.showwarning = _show_warning
-                result = Experiment.from_table(sweep.points[0].table).run()
-            return report_single(result, out=out, plot=plot)
+    if len(sweep.points) == 1 and on is None and address is None:
+        if out is not None:
+            check_writable(out)
+        with in_file(path), warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            result = Experiment.from_table(sweep.points[0].table).run()
+        return report_single(result, out=out, plot=plot)
     folder = out or DEFAULT_OUT / Path(path).stem
     progress = _Progress(len(sweep.points))
     try:

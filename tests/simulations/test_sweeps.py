@@ -10,7 +10,8 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from p2pfl.errors import ConfigError, P2PError
+from p2pfl.errors import ConfigError, P2PError, StateError
+from simulations.experiment import Experiment
 from simulations.grid import Point, points
 from simulations.point_hash import named_files, point_hash
 from simulations.point_store import PointStore
@@ -161,6 +162,30 @@ def test_without_ray_the_error_names_the_extra(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(ConfigError) as caught:
         Sweep(FAST).run(tmp_path, on="ray")
     assert caught.value.fix == "pip install 'p2pnode[ray]'"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"out": "letters"}, "holds something else"),
+        ({"out": "letters/dear.txt/run"}, "Not a directory"),
+        ({"out": "."}, "the folder you are in"),
+        ({"plot": "nowhere/run.png"}, "no such folder"),
+        ({"plot": "letters.png"}, "cannot be written"),
+    ],
+)
+def test_what_cannot_be_written_is_found_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Experiment, "run", lambda _: pytest.fail("trained"))
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters.png").mkdir()
+    (tmp_path / "letters/dear.txt").write_text("dear")
+    (tmp_path / "run.toml").write_text('task = "digits_softmax"\n')
+
+    with pytest.raises((ConfigError, StateError), match=words):
+        run_file("run.toml", **{key: Path(value) for key, value in options.items()})  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
