@@ -42,6 +42,7 @@ from simulations.setting import (
 from simulations.vectorised_engine import check_vectorised, run_vectorised
 
 BATCHED_FROM = 16  # nodes: fewer are as fast one by one, which is what daemons do
+WHOLE = ("rounds", "seed", "nodes", "evaluate_every", "evaluate_nodes")
 EVALUATED_PURPOSE = 0x4556414C  # addresses the draw of the nodes that are evaluated
 
 
@@ -98,6 +99,12 @@ class Experiment:
     batched: bool | None = None
     device: str = "cpu"
     dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        for key in WHOLE:
+            found = getattr(self, key)
+            if isinstance(found, np.integer):
+                object.__setattr__(self, key, int(found))
 
     @classmethod
     def from_table(cls, table: Options) -> Self:
