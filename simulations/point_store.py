@@ -20,13 +20,14 @@ from p2pfl.version import __version__
 from simulations.folders import strangers
 from simulations.grid import Point
 from simulations.point_hash import content_hash, named_files, point_hash
-from simulations.result_files import FACTS, POINT_FILE
+from simulations.result_files import FACTS, POINT_FILE, is_whole
 
 PARTIAL = ".partial"
 LOCK = ".lock"
 SCHEMA_VERSION = 1
 HASH_DIGITS = 12
 MAX_LABEL_CHARACTERS = 80
+FIGURES = ("final_accuracy", "consensus_distance", "bytes_sent", "messages_sent", "virtual_seconds")
 
 Figures: TypeAlias = Mapping[str, float | int | None]
 
@@ -86,8 +87,10 @@ class PointStore:
                 found = json.loads((folder / POINT_FILE).read_text("utf-8"))
             except (OSError, ValueError):
                 continue  # not whole: computed again
-            if found.get("hash") == wanted:
-                return folder, found["figures"]
+            if isinstance(found, dict) and found.get("hash") == wanted and is_whole(folder):
+                figures = found.get("figures")
+                if isinstance(figures, dict) and _are_figures(figures):
+                    return folder, figures
         return None
 
     def partial(self, point: Point) -> Path:
@@ -132,6 +135,10 @@ class PointStore:
 
     def _clear(self) -> None:
         shutil.rmtree(self._out / PARTIAL, ignore_errors=True)
+
+
+def _are_figures(found: Mapping[str, object]) -> bool:
+    return all(name in found and isinstance(found[name], int | float | None) for name in FIGURES)
 
 
 def _keep_strangers(old: Path, new: Path) -> None:

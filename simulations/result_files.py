@@ -58,6 +58,18 @@ def check_writable(folder: Path) -> None:
     check_folder(folder, marker=FACTS, also=(POINT_FILE,))
 
 
+def is_whole(folder: Path) -> bool:
+    """Whether there is a result whose files have their sizes; their content is seen as they are read."""
+    try:
+        listed = _facts(folder / FACTS).get("files")
+        return isinstance(listed, dict) and all(
+            isinstance(written, dict) and (folder / Path(name).name).stat().st_size == written.get("bytes")
+            for name, written in listed.items()
+        )
+    except (ConfigError, StateError, OSError):
+        return False
+
+
 def read_stored(folder: Path) -> Stored:
     """Read it; raises ConfigError where there is no result, StateError where it is damaged."""
     facts = _facts(folder / FACTS)

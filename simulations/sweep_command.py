@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from p2pfl.errors import P2PError
 from simulations.compare import compare_folders
 from simulations.environment import modules_beside
 from simulations.experiment import Experiment
@@ -108,9 +109,13 @@ def report_sweep(found: Sequence[Outcome], folder: Path, *, plot: Path | None) -
     text = f"{_table(found)}\nresults in {folder}"
     finished = [outcome.folder for outcome in found if outcome.folder is not None]
     if plot is not None and finished:
-        compare_folders(finished, plot=plot)
-        data["plot"] = str(plot)
-        text += f"\npicture in {plot}"
+        try:
+            compare_folders(finished, plot=plot)
+        except P2PError as error:  # the results count more than their picture
+            _warn(f"no picture: {error}")
+        else:
+            data["plot"] = str(plot)
+            text += f"\npicture in {plot}"
     for warning in dict.fromkeys(warning for outcome in found for warning in outcome.warnings):
         _warn(warning)
     failed = [outcome for outcome in found if outcome.error is not None]

@@ -16,9 +16,9 @@ from simulations.grid import Point, points
 from simulations.point_hash import named_files, point_hash
 from simulations.point_store import PointStore
 from simulations.result import Result
-from simulations.result_files import POINT_FILE
+from simulations.result_files import FACTS, POINT_FILE, Stored, write_stored
 from simulations.sweep_command import run_file
-from simulations.sweeps import Sweep
+from simulations.sweeps import Outcome, Sweep
 
 FAST: dict[str, object] = {
     "topology": "ring",
@@ -28,7 +28,14 @@ FAST: dict[str, object] = {
     "rounds": 1,
     "evaluate_every": 0,
 }
-FIGURES = {"final_accuracy": 0.5, "consensus_distance": 0.0, "bytes_sent": 8}
+FIGURES = {
+    "final_accuracy": 0.5,
+    "consensus_distance": 0.0,
+    "bytes_sent": 8,
+    "messages_sent": 2,
+    "virtual_seconds": None,
+}
+STORED = Stored({}, {}, {"models": np.zeros((3, 4), np.float32)})
 ENDS_ITSELF = """
 import os, signal
 from p2pfl.learning.numpy_learner import digits_softmax
@@ -50,7 +57,7 @@ def point(**table: object) -> Point:
 
 
 def kept(store: PointStore, found: Point) -> Path:
-    store.partial(found).mkdir(parents=True)
+    write_stored(store.partial(found), STORED)
     return store.keep(found, FIGURES)
 
 
@@ -96,13 +103,32 @@ def test_a_kept_point_is_found_again_also_by_another_label(tmp_path: Path) -> No
     assert folder.name.startswith("seed=0-")
 
 
-def test_a_point_that_is_not_whole_is_computed_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [POINT_FILE, FACTS, "models.safetensors"])
+@pytest.mark.parametrize("content", [None, "", "{}", "[1]"])
+def test_a_point_that_is_not_whole_is_computed_again(tmp_path: Path, name: str, content: str | None) -> None:
     found = point(seed=0)
     with PointStore(tmp_path) as store:
-        (kept(store, found) / POINT_FILE).write_text("")
+        damaged = kept(store, found) / name
+        damaged.unlink()
+        if content is not None:
+            damaged.write_text(content)
         assert store.find(found) is None
         kept(store, found)
         assert store.find(found) is not None
+
+
+def test_a_point_without_figures_is_computed_again(tmp_path: Path) -> None:
+    found = point(seed=0)
+    with PointStore(tmp_path) as store:
+        path = kept(store, found) / POINT_FILE
+        content = json.loads(path.read_text())
+        for figures in (None, {}, {**FIGURES, "bytes_sent": "8"}):
+            path.write_text(json.dumps({**content, "figures": figures}))
+            assert store.find(found) is None
+
+
+def test_a_result_that_has_been_damaged_since_is_an_error_of_its_own(tmp_path: Path) -> None:
+    assert isinstance(Outcome(point(seed=0), folder=tmp_path).load(), P2PError)
 
 
 def test_a_point_that_is_computed_again_does_not_take_the_notes_in_its_folder_away(tmp_path: Path) -> None:
