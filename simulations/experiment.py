@@ -11,6 +11,7 @@ import numpy as np
 import topologies
 from p2pfl.errors import ConfigError, unknown_name
 from p2pfl.learning.learner import LearnerSetup, LearningTask
+from p2pfl.protocols.push_sum import PushSum
 from p2pfl.protocols.token import KIND as TOKEN
 from p2pfl.versions import versions
 from simulations.compute import Compute, compute_from
@@ -25,6 +26,7 @@ from simulations.plain_data import Table
 from simulations.process_engine import check_processes, run_processes
 from simulations.progress import in_thread, shown
 from simulations.result import Result
+from simulations.schedule_check import check_schedule
 from simulations.setting import (
     MAX_SEED,
     Options,
@@ -146,6 +148,7 @@ class Experiment:
         make_protocol = protocol_of(protocol)
         rounds = protocol_class(protocol).default_rounds(nodes) if self.rounds is None else self.rounds
         _check_whole("rounds", rounds, least=1)
+        check_schedule(schedule, rounds, sums_rows=not issubclass(protocol_class(protocol), PushSum))
         named = choice("task", self.task) if isinstance(self.task, str | Mapping) else None
         with about("task"):
             task = task_from(self.task, "task") if named is None else task_of(named)
