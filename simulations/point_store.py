@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -19,8 +18,9 @@ from p2pfl.errors import ConfigError, StateError
 from p2pfl.version import __version__
 from simulations.folders import strangers
 from simulations.grid import Point
-from simulations.point_hash import content_hash, named_files, point_hash
+from simulations.point_hash import named_files, point_hash
 from simulations.result_files import FACTS, POINT_FILE, is_whole
+from simulations.source_hash import Hashes
 
 PARTIAL = ".partial"
 LOCK = ".lock"
@@ -42,7 +42,7 @@ class PointStore:
     def __init__(self, out: Path) -> None:
         self._out = out
         self._lock = -1
-        self._digest = cache(content_hash)  # a file counts as it was when it was first looked at
+        self._hashes = Hashes()
 
     def __enter__(self) -> Self:
         if (self._out / FACTS).exists():
@@ -81,7 +81,7 @@ class PointStore:
 
     def find(self, point: Point) -> tuple[Path, Figures] | None:
         """The folder and figures of a point that is there already, whatever its label was then."""
-        wanted = point_hash(point.table, self._digest)
+        wanted = point_hash(point.table, self._hashes)
         for folder in sorted(self._out.glob(f"*-{wanted[:HASH_DIGITS]}")):
             try:
                 found = json.loads((folder / POINT_FILE).read_text("utf-8"))
@@ -103,10 +103,10 @@ class PointStore:
         content = {
             "schema_version": SCHEMA_VERSION,
             "label": point.label,
-            "hash": point_hash(point.table, self._digest),
+            "hash": point_hash(point.table, self._hashes),
             "version": __version__,
             "experiment": point.table,
-            "files": named_files(point.table, self._digest),
+            "files": named_files(point.table, self._hashes),
             "figures": dict(figures),
         }
         try:
@@ -131,7 +131,7 @@ class PointStore:
 
     def _name(self, point: Point) -> str:
         label = re.sub(r"[^\w.=-]+", "_", point.label, flags=re.ASCII)[:MAX_LABEL_CHARACTERS]
-        return f"{label}-{point_hash(point.table, self._digest)[:HASH_DIGITS]}"
+        return f"{label}-{point_hash(point.table, self._hashes)[:HASH_DIGITS]}"
 
     def _clear(self) -> None:
         shutil.rmtree(self._out / PARTIAL, ignore_errors=True)
