@@ -78,11 +78,15 @@ class Course:
         if is_evaluated:
             figures = RoundFigures(round, None, consensus_distance(X), None)
             self._rounds.note(figures, nodes=self._setting.nodes)
-        for node, row in enumerate(X):
-            if is_evaluated:
+            for node, row in enumerate(X):
                 self._wait(_Adopted(node, round, None, Model(row, round)))
+            self._evaluate_waiting()  # before somebody changes X
+        self.all_reached(round)
+
+    def all_reached(self, round: int) -> None:
+        """All nodes have done a round; their models are not looked at."""
+        for node in range(self._setting.nodes):
             self._advance(node, round)
-        self._evaluate_waiting()  # before somebody changes X
 
     def count_bytes(self, after: Sequence[int]) -> None:
         """Fill in what all nodes had sent after round 1, 2, ..."""
