@@ -1,6 +1,5 @@
 """``p2pnode sim run``: the experiment of a file, or the sweep, run and put into words."""
 
-import math
 import shutil
 import sys
 import warnings
@@ -197,14 +196,11 @@ def _error_text(outcome: Outcome) -> str:
 
 
 def _plain(outcome: Outcome) -> dict[str, object]:
-    """An outcome for programs; a figure that is no number is null."""
+    """An outcome for programs."""
     plain: dict[str, object] = {"label": outcome.point.label, "experiment": outcome.point.table}
     if outcome.error is not None:
         error = outcome.error
         fields = {"what": error.what, "where": error.where, "facts": list(error.facts), "fix": error.fix}
         return {**plain, "error": {"code": error.exit_code, **fields}}
-    figures = {
-        key: value if value is None or math.isfinite(value) else None
-        for key, value in (outcome.figures or {}).items()
-    }
+    figures = outcome.figures or {}
     return {**plain, "folder": str(outcome.folder), "is_cached": outcome.is_cached, **figures}

@@ -84,3 +84,24 @@ def test_a_damaged_run_is_exit_code_5_and_none_at_all_is_3(file: Path, tmp_path:
 
     assert found.exit_code == json.loads(found.stdout)["error"]["code"] == 5
     assert type_in("compare", tmp_path / "nowhere").exit_code == 3
+
+
+def refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def test_what_is_no_number_is_null_for_programs(tmp_path: Path) -> None:
+    step = 'task = { name = "digits", step = 1e30, weight_decay = 1.0 }\n'
+    (tmp_path / "one.toml").write_text(TEXT.replace('task = "digits_softmax"\n', step))
+
+    kept = tmp_path / "run"
+    run = type_in("run", tmp_path / "one.toml", "--out", kept, "--json")
+    sweep = tmp_path / "two.toml"
+    sweep.write_text((tmp_path / "one.toml").read_text() + "seed = [1, 2]\n")
+    points = type_in("run", sweep, "--out", tmp_path / "runs", "--jobs", 1, "--json")
+    compared = type_in("compare", kept, "--json")
+
+    answer, found, both = (json.loads(each.stdout, parse_constant=refuse) for each in (run, points, compared))
+    assert answer["consensus_distance"] is None
+    assert [point["consensus_distance"] for point in found["points"]] == [None, None]
+    assert [each["consensus_distance"] for each in both["runs"]] == [None]
