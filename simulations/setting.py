@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeAlias, cast
 
 import networkx as nx
+import numpy as np
 
 import topologies
 from p2pfl import registry
@@ -131,11 +132,11 @@ def schedule_of(topology: object, *, nodes: int | None, seed: int) -> topologies
             named = choice("topology", topology)
             options = dict(named.options)
             size = options.pop("nodes", nodes)
-            if isinstance(size, bool) or not isinstance(size, int) or nodes not in (None, size):
+            if isinstance(size, bool) or not isinstance(size, int | np.integer) or nodes not in (None, size):
                 raise ConfigError(
                     f"nodes = {nodes!r}, topology.nodes = {size!r}", fix="say how many nodes, once"
                 )
-            return _static(topologies.build(named.name, size, seed, **options), None)
+            return _static(topologies.build(named.name, int(size), seed, **options), None)
         if callable(getattr(topology, "graph", None)) and callable(getattr(topology, "weights", None)):
             schedule = cast(topologies.Schedule, topology)
             _check_size(schedule.graph(0), nodes)

@@ -77,6 +77,8 @@ def test_whole_numbers_of_numpy_are_kept_as_pythons() -> None:
     keys = ("rounds", "seed", "nodes", "evaluate_every", "evaluate_nodes")
     numbers = experiment(**dict.fromkeys(keys, np.int64(3)))
     assert [type(getattr(numbers, key)) for key in keys] == [int] * 5
+    ring = {"name": "ring", "nodes": np.int64(4)}
+    assert Experiment(topology=ring, task="digits_softmax").setting().nodes == 4
     with pytest.raises(ConfigError, match="seed must be a whole number"):
         experiment(seed=True).setting()
 
