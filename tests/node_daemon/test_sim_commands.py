@@ -90,18 +90,22 @@ def refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-def test_what_is_no_number_is_null_for_programs(tmp_path: Path) -> None:
-    step = 'task = { name = "digits", step = 1e30, weight_decay = 1.0 }\n'
-    (tmp_path / "one.toml").write_text(TEXT.replace('task = "digits_softmax"\n', step))
+DIVERGING = TEXT.replace('"digits_softmax"', '{ name = "digits", step = 1e30, weight_decay = 1.0 }')
 
-    kept = tmp_path / "run"
-    run = type_in("run", tmp_path / "one.toml", "--out", kept, "--json")
-    sweep = tmp_path / "two.toml"
-    sweep.write_text((tmp_path / "one.toml").read_text() + "seed = [1, 2]\n")
-    points = type_in("run", sweep, "--out", tmp_path / "runs", "--jobs", 1, "--json")
-    compared = type_in("compare", kept, "--json")
 
-    answer, found, both = (json.loads(each.stdout, parse_constant=refuse) for each in (run, points, compared))
+def test_what_is_no_number_is_null_for_programs(file: Path, tmp_path: Path) -> None:
+    file.write_text(DIVERGING)
+    run = type_in("run", file, "--out", tmp_path / "run", "--json")
+    compared = type_in("compare", tmp_path / "run", "--json")
+
+    answer, both = (json.loads(each.stdout, parse_constant=refuse) for each in (run, compared))
     assert answer["consensus_distance"] is None
-    assert [point["consensus_distance"] for point in found["points"]] == [None, None]
     assert [each["consensus_distance"] for each in both["runs"]] == [None]
+
+
+@pytest.mark.slow
+def test_what_is_no_number_is_null_in_points_of_a_sweep(file: Path, tmp_path: Path) -> None:
+    file.write_text(DIVERGING + "seed = [1, 2]\n")
+    found = type_in("run", file, "--out", tmp_path / "runs", "--jobs", 1, "--json")
+    answer = json.loads(found.stdout, parse_constant=refuse)
+    assert [point["consensus_distance"] for point in answer["points"]] == [None, None]
