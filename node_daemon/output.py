@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 
 from node_daemon.control_client import Json
 from p2pfl.errors import P2PError
@@ -32,8 +33,21 @@ def show(answer: Answer, *, as_json: bool) -> None:
 
 
 def print_json(data: Mapping[str, object]) -> None:
-    """Exactly one object, with the version of its form."""
-    sys.stdout.write(json.dumps({"schema_version": SCHEMA_VERSION, **data}, ensure_ascii=False) + "\n")
+    """Exactly one object, with the version of its form; NaN and infinity, which JSON has not, are null."""
+    fields = _with_nulls({"schema_version": SCHEMA_VERSION, **data})
+    sys.stdout.write(json.dumps(fields, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def _with_nulls(found: object) -> object:
+    match found:
+        case float() if not isfinite(found):
+            return None
+        case dict():
+            return {key: _with_nulls(value) for key, value in found.items()}
+        case list() | tuple():
+            return [_with_nulls(value) for value in found]
+        case _:
+            return found
 
 
 def show_error(error: P2PError, *, as_json: bool) -> None:

@@ -104,7 +104,8 @@ def load(path: str) -> object:
                 fix=f"pip install {error.name}",
             ) from error
         raise ConfigError(
-            f"no module named {module_name!r} (from {path!r})", fix="is it installed, or on PYTHONPATH?"
+            f"no module named {module_name!r} (from {path!r})",
+            fix="is it installed, on PYTHONPATH, or beside the experiment's file?",
         ) from error
     try:
         return getattr(module, attribute)

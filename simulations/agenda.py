@@ -53,8 +53,14 @@ class Agenda:
 
 @contextmanager
 def rare_garbage_collection() -> Iterator[None]:
-    """Look for cycles seldom: a run makes hardly any, and looking costs a third of its time."""
+    """Look for cycles seldom: a run makes hardly any, and looking costs a third of its time.
+
+    Of runs in several threads, only those that found what is usual bring it back.
+    """
     usual = gc.get_threshold()
+    if usual == RARELY:
+        yield
+        return
     gc.set_threshold(*RARELY)
     try:
         yield

@@ -1,7 +1,7 @@
 """The evaluations of a run while it goes on, whichever engine runs it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from p2pfl.model import Model
 from simulations.consensus import RunningDistance
 from simulations.metrics import consensus_distance
 from simulations.result_rows import Evaluated, RoundFigures
+from simulations.rounds_done import RoundsDone
 from simulations.setting import Setting
 
 WAITING_BYTES = 1 << 26  # of models that wait to be evaluated together
@@ -40,7 +41,8 @@ class Course:
         self._setting = setting
         self._every = every
         self._latest: dict[int, Evaluated] = {}
-        self._figures: dict[int, RoundFigures] = {}
+        self._seen: set[tuple[int, int]] = set()  # (node, round) of the rows
+        self._rounds = RoundsDone(setting.nodes)
         self._distance = RunningDistance(setting.initial.params, setting.nodes)
         self._reached = [0] * setting.nodes
         self._done = 0
@@ -48,14 +50,15 @@ class Course:
 
     @property
     def rows(self) -> tuple[Evaluated, ...]:
-        """A row per node and evaluated round, in the order in which they happened."""
+        """A row per node and evaluated round, in the order in which they happened; the first one of a round
+        that a node has done again."""
         self._evaluate_waiting()
         return tuple(self._rows)
 
     @property
     def by_round(self) -> tuple[RoundFigures, ...]:
-        """A row per evaluated round, in the order of rounds."""
-        return tuple(self._figures[done] for done in sorted(self._figures))
+        """A row per evaluated round, in the order of rounds and of time."""
+        return self._rounds.rows()
 
     def adopted(
         self, node: int, round: int, *, model: Model, time_s: float | None, bytes_sent: int | None = None
@@ -66,24 +69,28 @@ class Course:
         if self.is_evaluated(round):
             self._wait(_Adopted(node, round, time_s, model))
             distance = self._distance.distance()
-            self._figures[round] = RoundFigures(round, time_s, distance, bytes_sent)
+            self._rounds.note(RoundFigures(round, time_s, distance, bytes_sent))
         self._advance(node, round)
 
     def all_adopted(self, X: NDArray[np.float32], round: int) -> None:
         """All nodes have new models X [N, P]; nothing of them is kept, or looked at in other rounds."""
         is_evaluated = self.is_evaluated(round)
         if is_evaluated:
-            self._figures[round] = RoundFigures(round, None, consensus_distance(X), None)
-        for node, row in enumerate(X):
-            if is_evaluated:
+            figures = RoundFigures(round, None, consensus_distance(X), None)
+            self._rounds.note(figures, nodes=self._setting.nodes)
+            for node, row in enumerate(X):
                 self._wait(_Adopted(node, round, None, Model(row, round)))
+            self._evaluate_waiting()  # before somebody changes X
+        self.all_reached(round)
+
+    def all_reached(self, round: int) -> None:
+        """All nodes have done a round; their models are not looked at."""
+        for node in range(self._setting.nodes):
             self._advance(node, round)
-        self._evaluate_waiting()  # before somebody changes X
 
     def count_bytes(self, after: Sequence[int]) -> None:
         """Fill in what all nodes had sent after round 1, 2, ..."""
-        for done, row in self._figures.items():
-            self._figures[done] = replace(row, bytes_sent=after[done - 1])
+        self._rounds.count_bytes(after)
 
     def final(self, models: Sequence[Model], rounds: Sequence[int]) -> tuple[Evaluated, ...]:
         """The rows of the last models, evaluated now where they have not been."""
@@ -136,7 +143,9 @@ class Course:
         for one, what in zip(waiting, found, strict=True):
             row = Evaluated(one.node, one.round, one.time_s, what.accuracy, what.macro_f1, what.loss)
             self._latest[one.node] = row
-            self._rows.append(row)
+            if (one.node, one.round) not in self._seen:
+                self._seen.add((one.node, one.round))
+                self._rows.append(row)
 
 
 def stacked(models: Sequence[Model]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -132,12 +132,12 @@ class Daemon:
         """Let go of its files."""
         self._journal.close()
 
-    def ended_by_itself(self) -> P2PError:
-        """The error for a daemon that nobody has asked to end."""
+    def ended_by_itself(self, *, is_log_kept: bool = True) -> P2PError:
+        """The error for a daemon that nobody has asked to end; names its log if that stays."""
         log = self.log.read_text("utf-8", "replace").splitlines() if self.log.exists() else []
         return P2PError(
             f"{self.name} has ended by itself with exit code {self.exit_code}",
-            where=str(self.log),
+            where=str(self.log) if is_log_kept else "",
             facts=log[-LOG_LINES:],
             exit_code=max(self.exit_code or 0, 1),
         )

@@ -11,24 +11,28 @@ import numpy as np
 import topologies
 from p2pfl.errors import ConfigError, unknown_name
 from p2pfl.learning.learner import LearnerSetup, LearningTask
+from p2pfl.protocols.push_sum import PushSum
 from p2pfl.protocols.token import KIND as TOKEN
 from p2pfl.versions import versions
 from simulations.compute import Compute, compute_from
 from simulations.event_engine import check_event, run_event
-from simulations.experiment_table import arguments, described, table_of
+from simulations.experiment_table import arguments, check_kind, described, table_of
 from simulations.faults import Faults, faults_from
 from simulations.gossip import Gossip, membership_from
 from simulations.local_training import DTYPES, Manner
+from simulations.looked_up import task_from
 from simulations.network import Network
 from simulations.plain_data import Table
 from simulations.process_engine import check_processes, run_processes
 from simulations.progress import in_thread, shown
 from simulations.result import Result
+from simulations.schedule_check import check_schedule
 from simulations.setting import (
     MAX_SEED,
     Options,
     Progress,
     Setting,
+    about,
     choice,
     learner_of,
     network_of,
@@ -40,6 +44,7 @@ from simulations.setting import (
 from simulations.vectorised_engine import check_vectorised, run_vectorised
 
 BATCHED_FROM = 16  # nodes: fewer are as fast one by one, which is what daemons do
+WHOLE = ("rounds", "seed", "nodes", "evaluate_every", "evaluate_nodes")
 EVALUATED_PURPOSE = 0x4556414C  # addresses the draw of the nodes that are evaluated
 
 
@@ -97,6 +102,12 @@ class Experiment:
     device: str = "cpu"
     dtype: str = "float32"
 
+    def __post_init__(self) -> None:
+        for key in WHOLE:
+            found = getattr(self, key)
+            if isinstance(found, np.integer):
+                object.__setattr__(self, key, int(found))
+
     @classmethod
     def from_table(cls, table: Options) -> Self:
         """From a table of keyword arguments, as a file has it; raises ConfigError for an unknown key."""
@@ -124,6 +135,9 @@ class Experiment:
 
     def setting(self) -> Setting:
         """All names looked up and all values checked, also by the engine; nothing trained yet."""
+        for key, value in self._arguments().items():
+            if key != "topology":  # which may be an object, and says more of it
+                check_kind(key, value)
         if self.engine not in ENGINES:
             raise unknown_name("engine", str(self.engine), ENGINES, where="engine")
         _check_whole("evaluate_every", self.evaluate_every, least=0)
@@ -134,9 +148,10 @@ class Experiment:
         make_protocol = protocol_of(protocol)
         rounds = protocol_class(protocol).default_rounds(nodes) if self.rounds is None else self.rounds
         _check_whole("rounds", rounds, least=1)
+        check_schedule(schedule, rounds, sums_rows=not issubclass(protocol_class(protocol), PushSum))
         named = choice("task", self.task) if isinstance(self.task, str | Mapping) else None
-        task = self.task if named is None else task_of(named)
-        assert not isinstance(task, str | Mapping)
+        with about("task"):
+            task = task_from(self.task, "task") if named is None else task_of(named)
         partition = choice("partition", self.partition)
         network, compute = network_of(self.network), compute_from(self.compute, nodes=nodes)
         faults, membership = faults_from(self.faults or {}, nodes=nodes), membership_from(self.membership)

@@ -15,7 +15,9 @@ from simulations.plain_data import Plain, Table, plain
 
 NAMED = frozenset({"topology", "protocol", "task", "partition", "membership"})
 TABLES = frozenset({"network", "faults"})
-TEXTS = frozenset({"engine"})
+TEXTS = frozenset({"engine", "device", "dtype"})
+CHOICES = frozenset({"protocol", "partition"})  # of which Python has no objects
+REQUIRED = CHOICES | TEXTS | {"task"}  # never None
 
 
 def arguments(table: Mapping[str, object], known: Iterable[str]) -> dict[str, object]:
@@ -24,7 +26,7 @@ def arguments(table: Mapping[str, object], known: Iterable[str]) -> dict[str, ob
     for key, value in table.items():
         if key not in names:
             raise unknown_name("key", str(key), names, where=str(key))
-        _check_kind(key, value)
+        check_kind(key, value)
     return dict(table)
 
 
@@ -38,19 +40,26 @@ def described(values: Mapping[str, object]) -> Table:
     return {key: _described(key, value) for key, value in values.items() if value is not None}
 
 
-def _check_kind(key: str, value: object) -> None:
+def check_kind(key: str, value: object) -> None:
+    """Refuse a value of a wrong kind, naming its key; what is inside of it is looked at elsewhere."""
     if isinstance(value, list) and key not in TABLES:
         raise ConfigError(
             f"{key} is a list: a sweep over {len(value)} values, not one experiment",
             where=key,
             fix="p2pnode sim run FILE.toml runs sweeps",
         )
-    if key in NAMED and isinstance(value, bool | int | float | list | date):
+    if value is None and key not in REQUIRED:
+        return
+    is_choice = isinstance(value, str | Mapping)
+    is_no_object = key in CHOICES or value is None or isinstance(value, bool | int | float | list | date)
+    if key in NAMED and is_no_object and not is_choice:
         words = "a name, or a table with a name and options"
     elif key in TABLES and not isinstance(value, Mapping | Network | Faults):
         words = "a table"
     elif key in TEXTS and not isinstance(value, str):
         words = "a text"
+    elif key == "batched" and not isinstance(value, bool):
+        words = "true or false"
     else:
         return
     raise ConfigError(f"{key} must be {words}, not {value!r}", where=key)

@@ -193,8 +193,18 @@ class Faults:
 
 def faults_from(found: object, *, nodes: int) -> Faults:
     """The faults that a config says; raises ConfigError naming the key."""
-    if isinstance(found, Faults):
-        return found
+    faults = found if isinstance(found, Faults) else _faults(found, nodes=nodes)
+    by_time = {node for fault in faults.faults if fault.verb in STARTS for node in fault.groups[0]}
+    if faults.churn is None and len(faults.down - by_time - faults.availability.keys()) == nodes:
+        raise ConfigError(
+            "nobody would ever begin: all nodes are down until one of them has done a round",
+            where=min(fault.where for fault in faults.by_round),
+            fix="leave one node out, or say at_s",
+        )
+    return faults
+
+
+def _faults(found: object, *, nodes: int) -> Faults:
     if not isinstance(found, Mapping):
         raise ConfigError(f"faults must be a table, not {found!r}", where="faults")
     faults: list[Fault | RoundFault] = []

@@ -56,6 +56,10 @@ def swarm_learner(
 
     Raises ConfigError where the rows do not fit the task, or batching or float64 is impossible.
     """
+    if manner.is_double and manner.is_batched is False:
+        raise ConfigError(
+            "node by node, models are trained in float32", where="dtype", fix="leave batched or dtype out"
+        )
     is_wanted = manner.pays if manner.is_batched is None else manner.is_batched
     why = "node by node was asked for"
     if is_wanted or manner.is_double:

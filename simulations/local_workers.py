@@ -19,8 +19,8 @@ from multiprocessing.connection import Connection, wait
 from types import TracebackType
 from typing import Self
 
+from simulations.environment import environment
 from simulations.point_jobs import Answer, Failure, Job, answer_from
-from simulations.processes import ONE_THREAD
 
 END_TIMEOUT_S = 10.0
 LOG_CHARACTERS = 20_000
@@ -98,7 +98,7 @@ class _Worker:
                 stdout=self._log,  # no terminal: nobody there looks at its progress
                 stderr=self._log,
                 pass_fds=[theirs.fileno()],
-                env=_environment(),
+                env=environment(),
                 process_group=0,  # Ctrl-C is for this process, which ends the others in order
             )
 
@@ -137,8 +137,3 @@ class _Worker:
             return Failure(what, fix=fix, log=self._said)
         lines = [line for line in self._said.splitlines() if line.strip()]
         return Failure(lines[-1] if lines else f"its process ended with exit code {code}", log=self._said)
-
-
-def _environment() -> dict[str, str]:
-    """Everything is found where it is found here."""
-    return os.environ | ONE_THREAD | {"PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}

@@ -9,11 +9,15 @@ from p2pfl.learning.learner import Evaluation
 
 
 def consensus_distance(X: NDArray[np.float32] | NDArray[np.float64]) -> float:
-    """How far the models X [N, P] are from their mean: ``sqrt(1/N sum_i ||x_i - xbar||^2)``, in float64."""
+    """How far the models X [N, P] are from their mean: ``sqrt(1/N sum_i ||x_i - xbar||^2)``, in float64.
+
+    NaN where a model is not finite.
+    """
     if not len(X):
         return 0.0
-    mean = X.mean(axis=0, dtype=np.float64)
-    squares = sum(float(np.dot(row, row)) for row in (x - mean for x in X))
+    with np.errstate(invalid="ignore"):
+        mean = X.mean(axis=0, dtype=np.float64)
+        squares = sum(float(np.dot(row, row)) for row in (x - mean for x in X))
     return float(np.sqrt(squares / len(X)))
 
 

@@ -10,7 +10,7 @@ from typing import Protocol, Self
 from p2pfl.errors import ConfigError, P2PError
 from simulations.experiment import Experiment
 from simulations.grid import Point
-from simulations.point_store import Figures
+from simulations.point_store import FIGURES, Figures
 from simulations.result import Result
 
 
@@ -100,13 +100,7 @@ def answer_from(found: Mapping[str, object]) -> Answer:
 
 def figures_of(result: Result) -> Figures:
     """The figures by which points are compared."""
-    return {
-        "final_accuracy": result.final_accuracy,
-        "consensus_distance": result.consensus_distance,
-        "bytes_sent": result.bytes_sent,
-        "messages_sent": result.messages_sent,
-        "virtual_seconds": result.virtual_seconds,
-    }
+    return {name: getattr(result, name) for name in FIGURES}
 
 
 def _run(experiment: Experiment, folder: Path) -> Figures:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from p2pfl.errors import P2PError
 from simulations.daemons import LOG_LINES, Daemon
+from simulations.environment import environment
 from simulations.homes import Deployment, write_homes
 
 POLL_S = 0.05
@@ -32,8 +33,6 @@ CLOSE_TIMEOUT_S = 20.0  # a daemon stops within 10 s, and is killed then
 COMMAND_TIMEOUT_S = 30.0
 SERVER_LOG = "fork-server.log"
 ENDINGS = (signal.SIGTERM, signal.SIGKILL)
-# One thread per process: many of them share a few cores, and a fork must find no second thread.
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class Processes:
@@ -67,14 +66,13 @@ class Processes:
         """Start the fork server, which imports what daemons need while the caller does something else."""
         if self._server is not None:
             return
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("P2PNODE_")}
         with (self.folder / SERVER_LOG).open("wb") as log:
             self._server = subprocess.Popen(
                 _command("start", "--fork-server"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=environment | ONE_THREAD,
+                env={k: v for k, v in environment().items() if not k.startswith("P2PNODE_")},
                 start_new_session=True,  # Ctrl-C is for this process, which ends the others in order
             )
         if self._is_folder_mine:
@@ -123,7 +121,7 @@ class Processes:
             daemon.read_journal()
         for daemon in self.daemons:
             if daemon.exit_code is not None and not daemon.is_expected_to_end:
-                raise daemon.ended_by_itself()
+                raise daemon.ended_by_itself(is_log_kept=not self._is_folder_mine)
 
     def wait(
         self,
@@ -140,7 +138,7 @@ class Processes:
                 raise P2PError(
                     f"the daemons were not done within {timeout_s:g} s",
                     facts=[daemon.summary for daemon in self.daemons],
-                    fix=f"look at the daemon.log of each in {self.folder}",
+                    fix="" if self._is_folder_mine else f"look at the daemon.log of each in {self.folder}",
                 )
             self.poll(POLL_S if poll_s is None else poll_s)
             if on_poll is not None:
@@ -155,7 +153,9 @@ class Processes:
     def ask(self, number: int, *arguments: str) -> Mapping[str, object]:
         """The answer of a command that reads, as in ``ask(0, "peers")``."""
         command = _command(*arguments, "--home", str(self.daemons[number].home), "--json")
-        answer = subprocess.run(command, check=False, capture_output=True, timeout=COMMAND_TIMEOUT_S)
+        answer = subprocess.run(
+            command, check=False, capture_output=True, timeout=COMMAND_TIMEOUT_S, env=environment()
+        )
         found: Mapping[str, object] = json.loads(answer.stdout)
         return found
 
@@ -233,7 +233,7 @@ class Processes:
 
 
 def _command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "node_daemon", *arguments]
+    return [sys.executable, "-P", "-m", "node_daemon", *arguments]
 
 
 def _end_server(server: subprocess.Popen[bytes]) -> None:

@@ -20,8 +20,8 @@ import ray
 from ray.exceptions import RayError
 
 from p2pfl.errors import P2PError
+from simulations.environment import ONE_THREAD
 from simulations.point_jobs import Answer, Failure, Job, answer_from, do
-from simulations.processes import ONE_THREAD
 
 CONNECT_TIMEOUT_S = 5.0
 HOST_AND_PORT = re.compile(r"(?:ray://)?\[?([^/\]]+?)\]?:(\d{1,5})")

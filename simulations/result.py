@@ -27,8 +27,9 @@ ARRAYS = ("models", "graph")
 class Result:
     """Figures and models of one run.
 
-    ``accuracy`` has one row per node and evaluated round, in the order in which they happened, ``by_round``
-    one per evaluated round; ``models`` [N, P] are the last adopted ones, ``final`` their evaluations.
+    ``accuracy`` has one row per node and evaluated round, in the order in which they happened (the first of a
+    round that a node does again), ``by_round`` one per evaluated round, in the order of rounds and of time;
+    ``models`` [N, P] are the last adopted ones, ``final`` their evaluations.
     ``bytes_sent`` counts models and bodies.  ``config`` is the experiment as a file has it, ``versions`` what
     ``p2pnode version`` says, ``graph`` the one of round 0.  ``memory_bytes`` is of real daemons on Linux: the
     proportional set size of each when the last has done its rounds, 0 of one that is down then.

@@ -18,9 +18,10 @@ from safetensors.numpy import load, save
 
 from p2pfl.errors import ConfigError, StateError
 from simulations.extras import from_extra, has_parquet
-from simulations.folders import digest, read_intact, write_folder
+from simulations.folders import check_folder, digest, read_intact, write_folder
 
 FACTS = "result.json"
+POINT_FILE = "point.json"  # what a sweep adds
 FORMAT = 1
 ROWS = (".parquet", ".csv")
 ARRAYS = ".safetensors"
@@ -49,7 +50,24 @@ def write_stored(folder: Path, stored: Stored) -> None:
         "files": {name: digest(content) for name, content in files.items()},
     }
     files[FACTS] = (json.dumps(facts, indent=1, ensure_ascii=False) + "\n").encode()
-    write_folder(folder, files, marker=FACTS)
+    write_folder(folder, files, marker=FACTS, also=(POINT_FILE,))
+
+
+def check_writable(folder: Path) -> None:
+    """Raise, before a long run, what ``write_stored`` would: ConfigError or StateError."""
+    check_folder(folder, marker=FACTS, also=(POINT_FILE,))
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether there is a result whose files have their sizes; their content is seen as they are read."""
+    try:
+        listed = _facts(folder / FACTS).get("files")
+        return isinstance(listed, dict) and all(
+            isinstance(written, dict) and (folder / Path(name).name).stat().st_size == written.get("bytes")
+            for name, written in listed.items()
+        )
+    except (ConfigError, StateError, OSError):
+        return False
 
 
 def read_stored(folder: Path) -> Stored:

@@ -17,7 +17,11 @@ class Evaluated:
 
 @dataclass(frozen=True, slots=True)
 class RoundFigures:
-    """All nodes at the moment when the last of them has done an evaluated round; None: was not measured."""
+    """All nodes at the moment when the last of those that keep up has done an evaluated round.
+
+    Who joins late, or starts again, and does rounds that as many others, and half of all, have left behind
+    does not count.  None: was not measured.
+    """
 
     round: int
     time_s: float | None

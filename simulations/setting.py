@@ -7,6 +7,7 @@ from functools import partial
 from typing import TypeAlias, cast
 
 import networkx as nx
+import numpy as np
 
 import topologies
 from p2pfl import registry
@@ -21,7 +22,8 @@ from simulations.compute import Compute
 from simulations.faults import Faults
 from simulations.gossip import Gossip
 from simulations.graph_tables import graph_from
-from simulations.local_training import Manner, Split, swarm_data, swarm_learner
+from simulations.local_training import Manner, swarm_data, swarm_learner
+from simulations.looked_up import check_call, partition_named, protocol_named, task_named
 from simulations.network import Network, network_from
 from simulations.swarm import member_ids
 
@@ -130,11 +132,11 @@ def schedule_of(topology: object, *, nodes: int | None, seed: int) -> topologies
             named = choice("topology", topology)
             options = dict(named.options)
             size = options.pop("nodes", nodes)
-            if isinstance(size, bool) or not isinstance(size, int) or nodes not in (None, size):
+            if isinstance(size, bool) or not isinstance(size, int | np.integer) or nodes not in (None, size):
                 raise ConfigError(
                     f"nodes = {nodes!r}, topology.nodes = {size!r}", fix="say how many nodes, once"
                 )
-            return _static(topologies.build(named.name, size, seed, **options), None)
+            return _static(topologies.build(named.name, int(size), seed, **options), None)
         if callable(getattr(topology, "graph", None)) and callable(getattr(topology, "weights", None)):
             schedule = cast(topologies.Schedule, topology)
             _check_size(schedule.graph(0), nodes)
@@ -166,22 +168,21 @@ def _check_size(graph: nx.Graph, nodes: int | None) -> None:
 def protocol_of(found: Choice) -> Callable[[Setup], ExchangeProtocol]:
     """The protocol's constructor with its options; raises ConfigError for an unknown name or option."""
     with about("protocol"):
-        make = protocol_class(found)
+        make = protocol_named(found.name)
         registry.check_options("protocol", found.name, make, options=found.options)
+        check_call("protocol", found.name, make, "setup", **found.options)
         return partial(make, **found.options)
 
 
 def protocol_class(found: Choice) -> type[ExchangeProtocol]:
     """The class that the choice names."""
-    return cast(type[ExchangeProtocol], registry.resolve("protocol", found.name))
+    return protocol_named(found.name)
 
 
 def task_of(found: Choice) -> LearningTask:
     """The task with its options; raises ConfigError for an unknown name or option, or a wrong value."""
     with about("task"):
-        make = cast(Callable[..., LearningTask], registry.resolve("task", found.name))
-        registry.check_options("task", found.name, make, options=found.options)
-        return make(**found.options)
+        return task_named(found.name, **found.options)
 
 
 def learner_of(
@@ -191,8 +192,7 @@ def learner_of(
     with about("task"):
         data = task.dataset()
     with about("partition"):
-        split = cast(Split, registry.resolve("partition", partition.name))
-        registry.check_options("partition", partition.name, split, options=partition.options)
+        split = partition_named(partition.name, **partition.options)
         parts = swarm_data(data, split, nodes, seed=setup.seed, **partition.options)
     try:
         with about("task"):

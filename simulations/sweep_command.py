@@ -1,6 +1,5 @@
 """``p2pnode sim run``: the experiment of a file, or the sweep, run and put into words."""
 
-import math
 import shutil
 import sys
 import warnings
@@ -12,13 +11,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from p2pfl.errors import P2PError
 from simulations.compare import compare_folders
+from simulations.environment import modules_beside
 from simulations.experiment import Experiment
 from simulations.experiment_file import in_file, read_table
 from simulations.extras import check_picture
-from simulations.folders import check_folder
 from simulations.result import Result
-from simulations.result_files import FACTS
+from simulations.result_files import check_writable
 from simulations.result_text import bytes_text
 from simulations.sweeps import CORES, Outcome, PointError, Sweep
 
@@ -48,19 +48,33 @@ def run_file(
 
     A single experiment runs in this process; of a sweep every point that is not in ``out`` yet (by default
     ``out/NAME-OF-THE-FILE``), side by side.  Exit code 1 says that a point has failed, 130 that Ctrl-C has
-    ended it.  Raises ConfigError, naming file and key, before anything is trained.
+    ended it.  Own modules may lie beside the file.  Raises ConfigError, naming file and key, before
+    anything is trained, and StateError where nothing can be written.
     """
-    check_picture(plot)
+    check_picture(plot, made=out)
+    with modules_beside(Path(path)):
+        return _run_file(path, out=out, jobs=jobs, on=on, address=address, plot=plot)
+
+
+def _run_file(
+    path: str | Path,
+    *,
+    out: Path | None,
+    jobs: int | None,
+    on: str | None,
+    address: str | None,
+    plot: Path | None,
+) -> Report:
     table = read_table(path)
     with in_file(path):
         sweep = Sweep(table)
-        if len(sweep.points) == 1 and on is None and address is None:
-            if out is not None:
-                check_folder(out, marker=FACTS)
-            with warnings.catch_warnings():
-                warnings.showwarning = _show_warning
-                result = Experiment.from_table(sweep.points[0].table).run()
-            return report_single(result, out=out, plot=plot)
+    if len(sweep.points) == 1 and on is None and address is None:
+        if out is not None:
+            check_writable(out)
+        with in_file(path), warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            result = Experiment.from_table(sweep.points[0].table).run()
+        return report_single(result, out=out, plot=plot)
     folder = out or DEFAULT_OUT / Path(path).stem
     progress = _Progress(len(sweep.points))
     try:
@@ -94,9 +108,13 @@ def report_sweep(found: Sequence[Outcome], folder: Path, *, plot: Path | None) -
     text = f"{_table(found)}\nresults in {folder}"
     finished = [outcome.folder for outcome in found if outcome.folder is not None]
     if plot is not None and finished:
-        compare_folders(finished, plot=plot)
-        data["plot"] = str(plot)
-        text += f"\npicture in {plot}"
+        try:
+            compare_folders(finished, plot=plot)
+        except P2PError as error:  # the results count more than their picture
+            _warn(f"no picture: {error}")
+        else:
+            data["plot"] = str(plot)
+            text += f"\npicture in {plot}"
     for warning in dict.fromkeys(warning for outcome in found for warning in outcome.warnings):
         _warn(warning)
     failed = [outcome for outcome in found if outcome.error is not None]
@@ -178,14 +196,11 @@ def _error_text(outcome: Outcome) -> str:
 
 
 def _plain(outcome: Outcome) -> dict[str, object]:
-    """An outcome for programs; a figure that is no number is null."""
+    """An outcome for programs."""
     plain: dict[str, object] = {"label": outcome.point.label, "experiment": outcome.point.table}
     if outcome.error is not None:
         error = outcome.error
         fields = {"what": error.what, "where": error.where, "facts": list(error.facts), "fix": error.fix}
         return {**plain, "error": {"code": error.exit_code, **fields}}
-    figures = {
-        key: value if value is None or math.isfinite(value) else None
-        for key, value in (outcome.figures or {}).items()
-    }
+    figures = outcome.figures or {}
     return {**plain, "folder": str(outcome.folder), "is_cached": outcome.is_cached, **figures}

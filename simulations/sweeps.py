@@ -47,11 +47,14 @@ class Outcome:
     warnings: Sequence[str] = ()
 
     def load(self) -> Result | P2PError:
-        """The result, from its folder; else the error."""
+        """The result, from its folder; else the error, also that of a result which has been damaged since."""
         if self.folder is None:
             assert self.error is not None
             return self.error
-        return Result.load(self.folder)
+        try:
+            return Result.load(self.folder)
+        except P2PError as error:
+            return error
 
 
 Watch: TypeAlias = Callable[[Outcome], None]

@@ -30,7 +30,9 @@ def gossip_averaging(
         now = W(done) if callable(W) else W
         if present is None or now is not weights:
             weights, present = now, mixing(now)
-        X = present.mix(X if train is None else train(X, done))
+        if train is not None:
+            X = train(X, done)  # the old X goes before there is a mixed one
+        X = present.mix(X)
     return X
 
 

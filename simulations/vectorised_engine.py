@@ -33,8 +33,8 @@ class Traffic:
     after: tuple[int, ...]  # round 1, 2, ...: models so far
 
 
-# (setting, X, course) -> the models in the end
-Mix: TypeAlias = Callable[[Setting, Rows, Course], Rows]
+# (setting, course) -> the models in the end
+Mix: TypeAlias = Callable[[Setting, Course], Rows]
 
 
 def check_vectorised(setting: Setting) -> None:
@@ -59,15 +59,16 @@ def run_vectorised(setting: Setting, evaluate_every: int) -> Result:
     return _walked(setting, course)
 
 
-def _gossip(setting: Setting, X: Rows, course: Course) -> Rows:
+def _gossip(setting: Setting, course: Course) -> Rows:
     W = setting.schedule.weights
     if _is_on_device(setting):
-        return _on_device("gossip_averaging", setting, X, course=course, W=W)
-    mixing = partial(fastest_mixing, parameters=X.shape[1])
-    return gossip_averaging(X, W, setting.rounds, train=_training(setting, course), mixing=mixing)
+        return _on_device("gossip_averaging", setting, course, W=W)
+    mixing = partial(fastest_mixing, parameters=len(setting.initial.params))
+    train = _training(setting, course)
+    return gossip_averaging(_start(setting), W, setting.rounds, train=train, mixing=mixing)
 
 
-def _push(setting: Setting, X: Rows, course: Course) -> Rows:
+def _push(setting: Setting, course: Course) -> Rows:
     rows = (
         np.array(setting.samples, np.float64)
         if setting.protocol.options.get("weighting") == "samples"
@@ -81,9 +82,9 @@ def _push(setting: Setting, X: Rows, course: Course) -> Rows:
 
     if _is_on_device(setting):
         options = {"W": shares, "mixing_rounds": mixing, "weights": rows}
-        return _on_device("push_sum", setting, X, course=course, **options)
+        return _on_device("push_sum", setting, course, **options)
     train = _training(setting, course)
-    return push_sum(X, shares, setting.rounds, train=train, mixing_rounds=mixing, weights=rows)
+    return push_sum(_start(setting), shares, setting.rounds, train=train, mixing_rounds=mixing, weights=rows)
 
 
 def _pushed(setting: Setting) -> Traffic:
@@ -112,16 +113,21 @@ def _is_on_device(setting: Setting) -> bool:
     return setting.device != "cpu" and not isinstance(setting.learner, LoopedLearner)
 
 
-def _on_device(name: str, setting: Setting, X: Rows, *, course: Course, **options: object) -> Rows:
+def _on_device(name: str, setting: Setting, course: Course, **options: object) -> Rows:
     """The recursion of that name with models that stay on the device."""
     run = cast(Callable[..., Rows], load("simulations.tensors:on_device"))
-    return run(name, setting.learner, X, rounds=setting.rounds, course=course, **options)
+    return run(name, setting.learner, _start(setting), rounds=setting.rounds, course=course, **options)
+
+
+def _start(setting: Setting) -> Rows:
+    """Everybody's first model, for a recursion alone: a name for it elsewhere would keep it all the run."""
+    dtype = np.float64 if setting.is_double else np.float32
+    start: Rows = np.repeat(setting.initial.params[np.newaxis].astype(dtype), setting.nodes, axis=0)
+    return start
 
 
 def _averaged(setting: Setting, course: Course, *, mix: Mix, traffic: Traffic) -> Result:
-    dtype = np.float64 if setting.is_double else np.float32
-    start: Rows = np.repeat(setting.initial.params[np.newaxis].astype(dtype), setting.nodes, axis=0)
-    X = mix(setting, start, course)
+    X = mix(setting, course)
     course.all_adopted(X.astype(np.float32, copy=False), setting.rounds)
     course.count_bytes([models * setting.initial.params.nbytes for models in traffic.after])
     return _result(setting, course, X, messages=traffic.messages, with_model=traffic.models)

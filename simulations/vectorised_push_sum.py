@@ -2,7 +2,8 @@
 
 Push-sum mixes by columns: ``C[i, j]`` is the share of what node j holds that it pushes to node i, and every
 column sums to 1.  Sums and weights are float64 whatever the type of X, as ``p2pfl.protocols.push_sum`` has
-them; between trainings there are the sums, what they are mixed into, and nothing else of the size of X.
+them: of the size of a float32 X there are, beside what the caller and the optimisers keep, at most four:
+while training the sums (two), z and what it becomes; while mixing the sums and what they are mixed into.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from simulations.mixing import Weights
 from simulations.vectorised import TrainAll
 
 COLUMN_SUM_TOLERANCE = 1e-6
+BLOCK_BYTES = 1 << 20  # of the sums that are divided, or added to, at a time
 PAIRS_PURPOSE = 0x50414952  # addresses the draws of who exchanges with whom
 
 Numbers = NDArray[np.float64]
@@ -40,23 +42,34 @@ def push_sum(
     weighted mean (default: 1 each).
     """
     first = np.ones(len(X)) if weights is None else weights.astype(np.float64)
+    nodes, is_double = len(X), X.dtype == np.float64
     S, w = X * first[:, np.newaxis], first
-    mixing = None if callable(C) else _columns(C, len(X))
+    del X  # which is the caller's to keep
+    mixing = None if callable(C) else _columns(C, nodes)
     for done in range(rounds):
         if train is not None:
-            z = _ratio(S, w, X)
+            z = _ratio(S, w, is_double=is_double)
             _add_training(S, first, z, trained=train(z, done))
-        mixing = _columns(C(done), len(X)) if callable(C) else mixing
+            del z  # before mixing
+        mixing = _columns(C(done), nodes) if callable(C) else mixing
         assert mixing is not None
         for _ in range(mixing_rounds):
             shares = _with_pauses(mixing, w < FLOOR * first)
             S, w = shares @ S, shares @ w
-    return _ratio(S, w, X)
+    return _ratio(S, w, is_double=is_double)
 
 
-def _ratio(S: Numbers, w: Numbers, like: Rows) -> Rows:
-    z = S / w[:, np.newaxis]
-    return z.astype(np.float32) if like.dtype == np.float32 else z
+def _ratio(S: Numbers, w: Numbers, *, is_double: bool) -> Rows:
+    z: Rows = np.empty(S.shape, np.float64 if is_double else np.float32)
+    for rows in _blocks(S):
+        z[rows] = S[rows] / w[rows, np.newaxis]
+    return z
+
+
+def _blocks(S: Numbers) -> list[slice]:
+    """The rows of S, some at a time."""
+    size = max(1, BLOCK_BYTES // max(1, 8 * S.shape[1]))
+    return [slice(first, first + size) for first in range(0, len(S), size)]
 
 
 def push_shares(W: Weights) -> sparse.csr_array:
@@ -104,8 +117,8 @@ def random_pairs(
 
 def _add_training(S: Numbers, first: Numbers, z: Rows, *, trained: Rows) -> None:
     """Add to each sum, in place, what training has changed in the node's ratio."""
-    for i, scale in enumerate(first):  # row by row: no third array of this size
-        S[i] += scale * (trained[i].astype(np.float64) - z[i])
+    for rows in _blocks(S):  # no further array of this size
+        S[rows] += first[rows, np.newaxis] * np.subtract(trained[rows], z[rows], dtype=np.float64)
 
 
 def _columns(C: Weights, nodes: int) -> sparse.csr_array:

@@ -26,6 +26,7 @@ NODE_ROUNDS: Mapping[str, int] = {
     "vectorised": 100_000,
     "event": 40_000,
     "loop": 3_000,
+    "lean loop": 3_000,
 }  # at least, at a time
 LEAST_ROUNDS, MOST_ROUNDS = 3, 200
 MESSAGES: Sequence[tuple[int, int]] = ((1_000, 20), (2_000, 20))  # nodes, rounds

@@ -84,3 +84,28 @@ def test_a_damaged_run_is_exit_code_5_and_none_at_all_is_3(file: Path, tmp_path:
 
     assert found.exit_code == json.loads(found.stdout)["error"]["code"] == 5
     assert type_in("compare", tmp_path / "nowhere").exit_code == 3
+
+
+def refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
+DIVERGING = TEXT.replace('"digits_softmax"', '{ name = "digits", step = 1e30, weight_decay = 1.0 }')
+
+
+def test_what_is_no_number_is_null_for_programs(file: Path, tmp_path: Path) -> None:
+    file.write_text(DIVERGING)
+    run = type_in("run", file, "--out", tmp_path / "run", "--json")
+    compared = type_in("compare", tmp_path / "run", "--json")
+
+    answer, both = (json.loads(each.stdout, parse_constant=refuse) for each in (run, compared))
+    assert answer["consensus_distance"] is None
+    assert [each["consensus_distance"] for each in both["runs"]] == [None]
+
+
+@pytest.mark.slow
+def test_what_is_no_number_is_null_in_points_of_a_sweep(file: Path, tmp_path: Path) -> None:
+    file.write_text(DIVERGING + "seed = [1, 2]\n")
+    found = type_in("run", file, "--out", tmp_path / "runs", "--jobs", 1, "--json")
+    answer = json.loads(found.stdout, parse_constant=refuse)
+    assert [point["consensus_distance"] for point in answer["points"]] == [None, None]

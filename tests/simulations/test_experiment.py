@@ -73,6 +73,16 @@ def test_an_error_is_found_before_any_training_and_names_its_key(
     assert words in caught.value.what
 
 
+def test_whole_numbers_of_numpy_are_kept_as_pythons() -> None:
+    keys = ("rounds", "seed", "nodes", "evaluate_every", "evaluate_nodes")
+    numbers = experiment(**dict.fromkeys(keys, np.int64(3)))
+    assert [type(getattr(numbers, key)) for key in keys] == [int] * 5
+    ring = {"name": "ring", "nodes": np.int64(4)}
+    assert Experiment(topology=ring, task="digits_softmax").setting().nodes == 4
+    with pytest.raises(ConfigError, match="seed must be a whole number"):
+        experiment(seed=True).setting()
+
+
 def test_a_wrong_value_of_a_protocols_option_is_found_before_any_training() -> None:
     wrong = Experiment(protocol={"name": "cyclic_pass", "order": "random"}, **FAST)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="unknown order 'random'"):

@@ -122,6 +122,7 @@ def test_a_module_that_cannot_is_looped_over_with_one_warning() -> None:
         ({"task": replace(TASK, module=with_dropout), "batched": True}, "batched"),
         ({"task": "digits_softmax", "engine": "vectorised", "dtype": "float64"}, "dtype"),
         ({"dtype": "float64"}, "dtype"),
+        ({"engine": "vectorised", "dtype": "float64", "batched": False}, "dtype"),
         ({"dtype": "int8"}, "dtype"),
         ({"evaluate_nodes": NODES + 1}, "evaluate_nodes"),
         ({"device": "abacus"}, "device"),

@@ -143,6 +143,7 @@ def test_a_daemon_that_cannot_start_is_quoted() -> None:
 
     assert any("unknown protocol 'gosip'" in fact for fact in caught.value.facts)
     assert caught.value.exit_code == 3
+    assert caught.value.where == ""  # its log goes with the temporary folder
 
 
 def _run(deployment: Deployment) -> None:

@@ -12,6 +12,7 @@ import pytest
 from p2pfl.errors import ConfigError, StateError
 from p2pfl.versions import versions
 from simulations import Experiment, Result, result_files
+from simulations.result_files import check_writable
 from simulations.result_rows import Evaluated, RoundFigures
 
 PNG = b"\x89PNG"
@@ -130,13 +131,62 @@ def test_a_folder_of_somebody_else_is_not_read_and_not_written(result: Result, t
 
 def test_a_result_takes_the_place_of_an_older_one(result: Result, tmp_path: Path) -> None:
     result.save(tmp_path / "run")
-    (tmp_path / "run" / "notes.txt").write_text("old")
+    (tmp_path / "run" / "point.json").write_text("{}")  # of a sweep
 
     replace(result, seed=5).save(tmp_path / "run")
 
     assert Result.load(tmp_path / "run").seed == 5
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
-    assert not (tmp_path / "run/notes.txt").exists()
+    assert not (tmp_path / "run/point.json").exists()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "seed=1-0123456789ab/result.json"])
+def test_a_result_beside_something_else_is_not_replaced(name: str, result: Result, tmp_path: Path) -> None:
+    result.save(tmp_path)
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+
+    with pytest.raises(ConfigError, match="holds something else") as caught:
+        result.save(tmp_path)
+
+    assert caught.value.facts == (f"also there: {name.partition('/')[0]}",)
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_result_goes_to_where_a_link_points(result: Result, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "run").symlink_to("disk")
+
+    for seed in (6, 7):
+        replace(result, seed=seed).save(tmp_path / "run")
+
+    assert Result.load(tmp_path / "disk").seed == 7
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["disk", "run"]
+    assert (tmp_path / "run").is_symlink()
+
+
+def test_the_folder_one_is_in_is_not_replaced(
+    result: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError, match="the folder you are in"):
+        result.save(".")
+    result.save("run")
+    assert Result.load(tmp_path / "run").seed == result.seed
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    check_writable(tmp_path / "new" / "run")
+    with pytest.raises(StateError, match="nothing can be written"):
+        check_writable(tmp_path / ("long" * 60))
+    with pytest.raises((ConfigError, StateError)):
+        check_writable(tmp_path / "file" / "run")
+    with pytest.raises(ConfigError, match="no folder"):
+        check_writable(tmp_path / "file")
+
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_a_write_that_fails_leaves_the_older_result(

@@ -121,3 +121,11 @@ def test_the_same_faults_give_the_same_bytes() -> None:
         return _experiment(faults).run().models.tobytes()
 
     assert models() == models()
+
+
+def test_a_run_that_nobody_would_begin_is_refused() -> None:
+    late = {"join": [{"nodes": [0, 1], "at_round": 2}]}
+    with pytest.raises(ConfigError, match="nobody would ever begin") as caught:
+        faults_from(late, nodes=2)
+    assert caught.value.where == "faults.join[0]"
+    assert faults_from(late, nodes=3).down == {0, 1}

@@ -10,13 +10,15 @@ import networkx as nx
 import numpy as np
 import pytest
 
-from p2pfl.errors import ConfigError, P2PError
+from p2pfl.errors import ConfigError, P2PError, StateError
+from simulations.experiment import Experiment
 from simulations.grid import Point, points
 from simulations.point_hash import named_files, point_hash
-from simulations.point_store import POINT_FILE, PointStore
+from simulations.point_store import PointStore
 from simulations.result import Result
+from simulations.result_files import FACTS, POINT_FILE, Stored, write_stored
 from simulations.sweep_command import run_file
-from simulations.sweeps import Sweep
+from simulations.sweeps import Outcome, Sweep
 
 FAST: dict[str, object] = {
     "topology": "ring",
@@ -26,7 +28,14 @@ FAST: dict[str, object] = {
     "rounds": 1,
     "evaluate_every": 0,
 }
-FIGURES = {"final_accuracy": 0.5, "consensus_distance": 0.0, "bytes_sent": 8}
+FIGURES = {
+    "final_accuracy": 0.5,
+    "consensus_distance": 0.0,
+    "bytes_sent": 8,
+    "messages_sent": 2,
+    "virtual_seconds": None,
+}
+STORED = Stored({}, {}, {"models": np.zeros((3, 4), np.float32)})
 ENDS_ITSELF = """
 import os, signal
 from p2pfl.learning.numpy_learner import digits_softmax
@@ -48,7 +57,7 @@ def point(**table: object) -> Point:
 
 
 def kept(store: PointStore, found: Point) -> Path:
-    store.partial(found).mkdir(parents=True)
+    write_stored(store.partial(found), STORED)
     return store.keep(found, FIGURES)
 
 
@@ -94,13 +103,48 @@ def test_a_kept_point_is_found_again_also_by_another_label(tmp_path: Path) -> No
     assert folder.name.startswith("seed=0-")
 
 
-def test_a_point_that_is_not_whole_is_computed_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [POINT_FILE, FACTS, "models.safetensors"])
+@pytest.mark.parametrize("content", [None, "", "{}", "[1]"])
+def test_a_point_that_is_not_whole_is_computed_again(tmp_path: Path, name: str, content: str | None) -> None:
     found = point(seed=0)
     with PointStore(tmp_path) as store:
-        (kept(store, found) / POINT_FILE).write_text("")
+        damaged = kept(store, found) / name
+        damaged.unlink()
+        if content is not None:
+            damaged.write_text(content)
         assert store.find(found) is None
         kept(store, found)
         assert store.find(found) is not None
+
+
+def test_a_point_without_figures_is_computed_again(tmp_path: Path) -> None:
+    found = point(seed=0)
+    with PointStore(tmp_path) as store:
+        path = kept(store, found) / POINT_FILE
+        content = json.loads(path.read_text())
+        for figures in (None, {}, {**FIGURES, "bytes_sent": "8"}):
+            path.write_text(json.dumps({**content, "figures": figures}))
+            assert store.find(found) is None
+
+
+def test_a_result_that_has_been_damaged_since_is_an_error_of_its_own(tmp_path: Path) -> None:
+    assert isinstance(Outcome(point(seed=0), folder=tmp_path).load(), P2PError)
+
+
+def test_a_point_that_is_computed_again_does_not_take_the_notes_in_its_folder_away(tmp_path: Path) -> None:
+    found = point(seed=0)
+    with PointStore(tmp_path) as store:
+        (kept(store, found) / "notes.txt").write_text("mine")
+        folder = kept(store, found)
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / POINT_FILE).is_file()
+
+
+def test_a_sweep_does_not_go_into_the_folder_of_a_result(tmp_path: Path) -> None:
+    (tmp_path / "result.json").write_text("{}")
+    with pytest.raises(ConfigError, match="result of a single experiment"):
+        PointStore(tmp_path).__enter__()
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
 
 
 def test_two_sweeps_do_not_work_in_one_folder(tmp_path: Path) -> None:
@@ -144,6 +188,30 @@ def test_without_ray_the_error_names_the_extra(tmp_path: Path, monkeypatch: pyte
     with pytest.raises(ConfigError) as caught:
         Sweep(FAST).run(tmp_path, on="ray")
     assert caught.value.fix == "pip install 'p2pnode[ray]'"
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"out": "letters"}, "holds something else"),
+        ({"out": "letters/dear.txt/run"}, "Not a directory"),
+        ({"out": "."}, "the folder you are in"),
+        ({"plot": "nowhere/run.png"}, "no such folder"),
+        ({"plot": "letters.png"}, "cannot be written"),
+    ],
+)
+def test_what_cannot_be_written_is_found_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Experiment, "run", lambda _: pytest.fail("trained"))
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters.png").mkdir()
+    (tmp_path / "letters/dear.txt").write_text("dear")
+    (tmp_path / "run.toml").write_text('task = "digits_softmax"\n')
+
+    with pytest.raises((ConfigError, StateError), match=words):
+        run_file("run.toml", **{key: Path(value) for key, value in options.items()})  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

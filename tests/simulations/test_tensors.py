@@ -1,6 +1,7 @@
 """The recursions on a device's tensors are those on arrays; tried on the CPU, where both can run."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import topologies
 from p2pfl.errors import ConfigError
 from simulations import Experiment, tensors
 from simulations.course import Course
+from simulations.progress import StoppedError
 from simulations.vectorised import gossip_averaging
 from simulations.vectorised_push_sum import push_shares, push_sum
 
@@ -66,6 +68,32 @@ def test_an_experiment_runs_on_tensors_as_on_arrays(protocol: str) -> None:
     assert X.dtype == result.models.dtype == np.float64
     assert np.abs(X - result.models).max() < 1e-9
     assert course.rows == tuple(row for row in result.accuracy if row.round == 2)
+
+
+@pytest.mark.parametrize("evaluate_every", [0, 2])
+def test_a_run_on_tensors_tells_of_every_round_and_can_be_stopped(evaluate_every: int) -> None:
+    told: list[int] = []
+
+    def stop_at_three(done: int, _: int) -> None:
+        told.append(done)
+        if done >= 3 * NODES:
+            raise StoppedError("enough")
+
+    experiment = Experiment(nodes=NODES, topology="ring", engine="vectorised", rounds=ROUNDS, batched=True)
+    setting = replace(experiment.setting(), progress=stop_at_three)
+    course, W = Course(setting, evaluate_every), setting.schedule.weights(0)
+    start = np.repeat(setting.initial.params[np.newaxis], NODES, axis=0)
+    with pytest.raises(StoppedError):
+        tensors.on_device(
+            "gossip_averaging",
+            setting.learner,  # type: ignore[arg-type]
+            start,
+            rounds=ROUNDS,
+            course=course,
+            W=lambda _: W,
+        )
+    assert told[-1] == 3 * NODES
+    assert {NODES, 2 * NODES} <= set(told)
 
 
 def test_weights_that_do_not_mix_are_refused() -> None:

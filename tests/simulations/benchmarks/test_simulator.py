@@ -56,7 +56,7 @@ def test_both_engines_do_the_same_work() -> None:
 @pytest.mark.slow
 def test_rows_say_engine_speed_memory_and_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulator, "LOOP_NODES", 10)
-    monkeypatch.setattr(simulator, "NODE_ROUNDS", dict.fromkeys(simulator.ENGINES, 60))
+    monkeypatch.setattr(simulator, "NODE_ROUNDS", dict.fromkeys(simulator.NODE_ROUNDS, 60))
     rows = simulator.measure(repeats=1, nodes=(20,), models=("softmax",))
     assert [row.engine for row in rows] == ["vectorised", "event", "loop", "lean loop"]
     assert [row.is_extrapolated for row in rows] == [False, False, True, True]
