@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from simulations.point_store import POINT_FILE
 from simulations.result import Result
+from simulations.result_files import POINT_FILE
 from simulations.sweeps import Sweep
 from tests.simulations.test_sweeps import ENDS_ITSELF, FAST
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from simulations.point_store import POINT_FILE
+from simulations.result_files import POINT_FILE
 from tests.awaiting import is_gone, until
 
 ROOT = Path(__file__).parents[2]
