@@ -59,9 +59,13 @@ def test_what_cannot_be_averaged_with_is_refused(schedule: Own, words: str) -> N
 
 
 def test_a_constant_schedule_is_looked_at_too_and_push_sum_asks_for_no_sums() -> None:
-    with pytest.raises(ConfigError, match=r"disconnected: 4 parts \(topology\)"):
-        check_schedule(topologies.static(nx.empty_graph(NODES)), 5)
+    with pytest.raises(ConfigError, match=r"disconnected: 3 parts \(topology\)"):
+        check_schedule(topologies.static(one_edge(0)), 5)
     check_schedule(Own(weights=lambda _: np.ones((NODES, NODES))), 5, sums_rows=False)
+
+
+def test_everybody_alone_is_no_graph_that_falls_apart() -> None:
+    check_schedule(topologies.static(nx.empty_graph(NODES)), 5)
 
 
 def test_graphs_that_connect_all_only_together_will_do_if_the_run_is_long_enough() -> None:
