@@ -43,6 +43,7 @@ def start(home: Path, *words: str, config: str = LONER) -> tuple[int, str]:
 def start_in_vain(home: Path, *words: str, config: str = LONER) -> tuple[int, str]:
     """The same for a daemon that is refused before it has done anything: it needs no process of its own."""
     write_private(home / "p2pnode.toml", config)
+    write_private(home / "trust.toml", 'mode = "open"\n')
     with pytest.MonkeyPatch.context() as environment:
         for variable in THREADS:
             environment.setenv(variable, "1")  # as the command does, but only for now

@@ -90,7 +90,10 @@ def refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
-DIVERGING = TEXT.replace('"digits_softmax"', '{ name = "digits", step = 1e30, weight_decay = 1.0 }')
+DIVERGING = (
+    TEXT.replace('"digits_softmax"', '{ name = "digits", step = 1e30, weight_decay = 1.0 }')
+    + 'engine = "vectorised"\n'
+)
 
 
 def test_what_is_no_number_is_null_for_programs(file: Path, tmp_path: Path) -> None:
