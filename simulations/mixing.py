@@ -19,7 +19,7 @@ from p2pfl.learning.swarm_learner import Rows
 from p2pfl.roster import SparseWeights
 
 BLOCK_BYTES = 1 << 18  # of the rows that are mixed at a time: they and one neighbour's fit the cache
-ROW_SUM_TOLERANCE = 1e-6
+SUM_TOLERANCE = 1e-6
 EXACT_LIMIT = 1 << 22  # numbers added up per round, below which exact mixing costs nothing beside training
 DENSE_FROM = (
     0.05  # share of entries that are not zero, from which a matrix product is faster than a sparse one
@@ -140,7 +140,7 @@ def sums_of(place: NDArray[np.intp], weight: NDArray[np.float64], nodes: int) ->
 def check_sums(sums: NDArray[np.float64], of: str) -> None:
     """Refuse rows, or columns, that do not sum to 1."""
     worst = int(np.argmax(np.abs(sums - 1))) if len(sums) else 0
-    if not len(sums) or abs(sums[worst] - 1) <= ROW_SUM_TOLERANCE:
+    if not len(sums) or abs(sums[worst] - 1) <= SUM_TOLERANCE:
         return
     if of == "rows":
         raise ConfigError(

@@ -16,10 +16,9 @@ from scipy import sparse
 from p2pfl.errors import ConfigError
 from p2pfl.learning.swarm_learner import Rows
 from p2pfl.protocols.push_sum import FLOOR
-from simulations.mixing import Weights
+from simulations.mixing import Weights, check_sums
 from simulations.vectorised import TrainAll
 
-COLUMN_SUM_TOLERANCE = 1e-6
 BLOCK_BYTES = 1 << 20  # of the sums that are divided, or added to, at a time
 PAIRS_PURPOSE = 0x50414952  # addresses the draws of who exchanges with whom
 
@@ -125,13 +124,7 @@ def _columns(C: Weights, nodes: int) -> sparse.csr_array:
     shares = sparse.csr_array(C)
     if shares.shape != (nodes, nodes):
         raise ConfigError(f"C mixes {shares.shape[0]} nodes, but there are {nodes} models")
-    sums = np.asarray(shares.sum(axis=0))
-    worst = int(np.argmax(np.abs(sums - 1))) if nodes else 0
-    if nodes and abs(sums[worst] - 1) > COLUMN_SUM_TOLERANCE:
-        raise ConfigError(
-            f"column {worst} of the push weights sums to {sums[worst]:.6g}, not 1",
-            fix="column j holds the shares that node j keeps and pushes: topologies.push_weights",
-        )
+    check_sums(np.asarray(shares.sum(axis=0), np.float64), "columns")
     return shares
 
 
