@@ -32,6 +32,7 @@ from p2pfl.protocols.protocol import ExchangeProtocol, Setup
 from p2pfl.roster import GraphWiring, WiringFactory
 from p2pfl.transports.tls import Security, make_security
 from p2pfl.trust import Trust
+from p2pfl.version import __version__
 from p2pfl.wire.packets import MAJOR_VERSION, MINOR_VERSION, Greeting
 
 SPARSE_FROM = 512  # members from which mixing weights are kept sparse
@@ -209,6 +210,7 @@ def make_greeting(me: Me, plan: Plan, network: bytes) -> Greeting:
         boot=os.urandom(8),
         plan=plan.hash,
         plan_words=plan.words,
+        version=__version__,
     )
 
 

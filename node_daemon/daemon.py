@@ -301,7 +301,7 @@ class _Rounds:
 
 
 def _options(settings: Settings, stored: Checkpoint | None) -> PeerOptions:
-    options = PeerOptions(evaluate_every=settings.node.evaluate_every)
+    options = PeerOptions(evaluate_every=settings.node.evaluate_every, limits=settings.limits)
     if stored is None:
         return options
     return replace(options, model=stored.model, state=stored.state, round=stored.round)

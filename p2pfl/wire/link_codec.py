@@ -59,6 +59,7 @@ def encode_greeting(greeting: Greeting) -> bytes:
         "address": greeting.address[:MAX_TEXT],
         "accepts_you": greeting.accepts_you,
         "shares_with_you": greeting.shares_with_you,
+        "version": greeting.version[:MAX_TEXT],
     }
     return frame(FrameType.INFO, PROLOGUE.pack(MAGIC, MAJOR_VERSION, MINOR_VERSION) + pack(values))
 
@@ -85,6 +86,7 @@ def decode_greeting(payload: bytes) -> Greeting:
         address=record.text("address"),
         accepts_you=record.flag("accepts_you", default=True),
         shares_with_you=record.flag("shares_with_you", default=True),
+        version=record.text("version"),
     )
 
 
