@@ -215,12 +215,10 @@ def make_greeting(me: Me, plan: Plan, network: bytes) -> Greeting:
 
 
 def make_discoveries(settings: Settings) -> list[Discovery]:
-    """What finds peers: the static list, if there is one, and mDNS, unless it is off."""
-    found: list[Discovery] = []
+    """What finds peers: the static list, which may grow later, and mDNS, unless it is off."""
     network = settings.network
-    if network.static:
-        static = cast(Callable[[Sequence[str]], Discovery], registry.resolve("discovery", "static"))
-        found.append(static(network.static))
+    static = cast(Callable[[Sequence[str]], Discovery], registry.resolve("discovery", "static"))
+    found = [static(network.static)]
     if network.mdns:
         mdns = cast(Callable[[], Discovery], registry.resolve("discovery", "mdns"))
         found.append(mdns())

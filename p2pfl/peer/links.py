@@ -91,7 +91,7 @@ class Links:
         *,
         rng: np.random.Generator,
         may_dial: Callable[[str], bool] | None = None,
-        limits: Limits | None = None,
+        limits: Callable[[], Limits] = Limits,
     ) -> None:
         self._me = me
         self._transport = transport
@@ -106,7 +106,7 @@ class Links:
         self._known: frozenset[str] = frozenset()
         self._is_closing = False
         self._tasks = Tasks()
-        self._silence = Silence(limits or Limits())
+        self._silence = Silence(limits)
         self._looking: asyncio.TimerHandle | None = None
         self.pings = Pings(self.send)
 

@@ -69,7 +69,7 @@ class PeerOptions:
     model: Model | None = None  # the present one, from a checkpoint
     state: TrainingState | None = None  # the learner's, from a checkpoint
     round: int = 0  # finished rounds, from a checkpoint
-    limits: Limits = Limits()  # noqa: RUF009  # frozen
+    limits: Callable[[], Limits] = Limits  # those in force, which may change
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ other end may even go on confirming what we send.  So what counts is what arrive
 was slow itself does not count.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from p2pfl.wire.limits import Limits
@@ -22,16 +22,16 @@ class _Link:
 class Silence:
     """Counts for how long nothing has come from each linked peer."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._ping_s = limits.link_ping_s
-        self._dead_s = limits.link_dead_s
+    def __init__(self, limits: Callable[[], Limits] = Limits) -> None:
+        self._limits = limits  # those in force
         self._links: dict[str, _Link] = {}
         self._looked_s: float | None = None
 
     @property
     def period_s(self) -> float:
         """How often to look."""
-        return min(self._ping_s, self._dead_s) / CHECKS
+        limits = self._limits()
+        return min(limits.link_ping_s, limits.link_dead_s) / CHECKS
 
     def look(self, counts: Mapping[str, int], now_s: float) -> tuple[list[str], list[str]]:
         """Whom to ask for a sign of life, and who is dead; ``counts`` is what has come from each so far."""
@@ -43,6 +43,7 @@ class Silence:
             is_silent = old is not None and old.count == count
             silent_s = old.silent_s + passed_s if old is not None and is_silent else 0.0
             self._links[peer] = _Link(count, silent_s)
-        dead = [peer for peer, link in self._links.items() if link.silent_s >= self._dead_s]
-        asked = [peer for peer, link in self._links.items() if self._ping_s <= link.silent_s < self._dead_s]
+        ping_s, dead_s = self._limits().link_ping_s, self._limits().link_dead_s
+        dead = [peer for peer, link in self._links.items() if link.silent_s >= dead_s]
+        asked = [peer for peer, link in self._links.items() if ping_s <= link.silent_s < dead_s]
         return asked, dead
