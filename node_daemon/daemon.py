@@ -39,6 +39,7 @@ from p2pfl.identity.keys import network_id
 from p2pfl.model import Checkpoint
 from p2pfl.peer.peer import Peer, PeerOptions, Surroundings
 from p2pfl.transports.event_loops import loop_factory
+from p2pfl.transports.probe import PROBE
 from p2pfl.transports.tcp import TcpTransport
 from p2pfl.transports.tls import Security
 from p2pfl.wire.limits import Limits
@@ -225,6 +226,9 @@ class Daemon:
         checkpoint.write(self._paths.state, found, plan=self._plan.hash)
 
     def _refused(self, address: str, error: RemoteError) -> None:
+        if error.code == PROBE:
+            self._monitor.report("peer.probed", {"address": address})
+            return
         if isinstance(error, NotAdmittedError) and self._trust.mode == "list":
             words = f"asks to exchange models; to allow it: p2pnode trust add {error.peer}"
             self._monitor.report("peer.pending", {"peer": error.peer, "address": address, "problem": words})
