@@ -25,6 +25,7 @@ from node_daemon.control_client import Json
 from node_daemon.files import load_or_create_identity, locked
 from node_daemon.journal import Journal
 from node_daemon.logs import file_handler, is_text, log_event, stream_handler
+from node_daemon.loop_lag import LoopLag
 from node_daemon.monitor import Monitor
 from node_daemon.output import all_of
 from node_daemon.paths import Paths, home_paths, user_paths
@@ -140,12 +141,15 @@ class Daemon:
         )
         control = ControlServer(self._paths.socket, answers.commands())
         await control.start()
+        lag = LoopLag(self._monitor.report)
+        lag.start()
         if self._manner.wait_s is not None:
             loop.call_later(self._manner.wait_s, self._wait_ran_out, self._manner.wait_s)
         try:
             if not self._is_stopping:
                 await self._peer.run()
         finally:
+            lag.stop()
             await control.close()
         if self._failure is not None:
             raise self._failure

@@ -21,6 +21,7 @@ WARNINGS = frozenset(
         "peer.pending",
         "peer.refused",
         "config.unchanged",
+        "loop.lag",
         "train.failed",
         "state.degraded",
         "discovery.failed",
