@@ -32,6 +32,7 @@ from p2pfl.protocols.protocol import ExchangeProtocol, Setup
 from p2pfl.roster import GraphWiring, WiringFactory
 from p2pfl.transports.tls import Security, make_security
 from p2pfl.trust import Trust
+from p2pfl.version import __version__
 from p2pfl.wire.packets import MAJOR_VERSION, MINOR_VERSION, Greeting
 
 SPARSE_FROM = 512  # members from which mixing weights are kept sparse
@@ -209,16 +210,15 @@ def make_greeting(me: Me, plan: Plan, network: bytes) -> Greeting:
         boot=os.urandom(8),
         plan=plan.hash,
         plan_words=plan.words,
+        version=__version__,
     )
 
 
 def make_discoveries(settings: Settings) -> list[Discovery]:
-    """What finds peers: the static list, if there is one, and mDNS, unless it is off."""
-    found: list[Discovery] = []
+    """What finds peers: the static list, which may grow later, and mDNS, unless it is off."""
     network = settings.network
-    if network.static:
-        static = cast(Callable[[Sequence[str]], Discovery], registry.resolve("discovery", "static"))
-        found.append(static(network.static))
+    static = cast(Callable[[Sequence[str]], Discovery], registry.resolve("discovery", "static"))
+    found = [static(network.static)]
     if network.mdns:
         mdns = cast(Callable[[], Discovery], registry.resolve("discovery", "mdns"))
         found.append(mdns())

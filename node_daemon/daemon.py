@@ -10,33 +10,40 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from node_daemon import assembly, banner, checkpoint
+from node_daemon import assembly, banner, checkpoint, reloading
 from node_daemon.answers import Answers, Standing
 from node_daemon.choices import check_choices, protocol_class
-from node_daemon.config import load_config
+from node_daemon.config import Config, load_config
 from node_daemon.control import ControlServer
 from node_daemon.control_client import Json
 from node_daemon.files import load_or_create_identity, locked
 from node_daemon.journal import Journal
 from node_daemon.logs import file_handler, is_text, log_event, stream_handler
+from node_daemon.loop_lag import LoopLag
 from node_daemon.monitor import Monitor
+from node_daemon.output import all_of
 from node_daemon.paths import Paths, home_paths, user_paths
 from node_daemon.plan import Plan, plan_of
 from node_daemon.sections import Settings
 from node_daemon.trust_file import TrustFile, read_trust
+from p2pfl.discovery.discovery import Discovery
+from p2pfl.discovery.static import StaticDiscovery
 from p2pfl.errors import ConfigError, P2PError, RemoteError
 from p2pfl.identity.admission import Admission, NotAdmittedError
 from p2pfl.identity.keys import network_id
 from p2pfl.model import Checkpoint
 from p2pfl.peer.peer import Peer, PeerOptions, Surroundings
 from p2pfl.transports.event_loops import loop_factory
+from p2pfl.transports.probe import PROBE
 from p2pfl.transports.tcp import TcpTransport
 from p2pfl.transports.tls import Security
+from p2pfl.wire.limits import Limits
 
 STOP_S = 9.0  # for checkpoint and good-byes; then the process ends all the same
 WAIT_RAN_OUT = 9  # exit code
@@ -59,7 +66,8 @@ def run(
     manner: Manner | None = None,
 ) -> int:
     """Run a node until it is stopped; the exit code.  Raises P2PError for what stops it before or during."""
-    config = load_config(flags, home=home, file=file)
+    read = partial(load_config, flags, home=home, file=file)
+    config = read()
     settings = config.settings
     paths = home_paths(home) if home is not None else user_paths(settings.network.name)
     trust = read_trust(paths.trust)
@@ -68,7 +76,7 @@ def run(
     plan = plan_of(settings)
     with locked(paths.state):
         _start_logging(settings, paths)
-        daemon = Daemon(settings, paths, plan, trust=trust, manner=manner or Manner())
+        daemon = Daemon(settings, paths, plan, trust=trust, manner=manner or Manner(), read=read)
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
             return runner.run(daemon.run())
 
@@ -88,9 +96,17 @@ class Daemon:
     """Composes a node, runs it, and answers its owner."""
 
     def __init__(
-        self, settings: Settings, paths: Paths, plan: Plan, *, trust: TrustFile, manner: Manner
+        self,
+        settings: Settings,
+        paths: Paths,
+        plan: Plan,
+        *,
+        trust: TrustFile,
+        manner: Manner,
+        read: Callable[[], Config],
     ) -> None:
         self._settings = settings
+        self._read_config = read
         self._paths = paths
         self._plan = plan
         self._trust = trust
@@ -100,6 +116,8 @@ class Daemon:
         self._peer: Peer | None = None
         self._standing: Standing | None = None
         self._failure: P2PError | None = None
+        self._transport: TcpTransport
+        self._discoveries: list[Discovery] = []
         self._is_stopping = False
         self._rounds = _Rounds()
 
@@ -117,16 +135,21 @@ class Daemon:
             self._monitor,
             self._standing,
             stop=self._stop_as_told,
-            reload=self._read_trust_again,
+            reload=self._reload,
+            reload_trust=lambda: self._change_trust(read_trust(self._paths.trust)),
+            trust=lambda: self._trust,
         )
         control = ControlServer(self._paths.socket, answers.commands())
         await control.start()
+        lag = LoopLag(self._monitor.report)
+        lag.start()
         if self._manner.wait_s is not None:
             loop.call_later(self._manner.wait_s, self._wait_ran_out, self._manner.wait_s)
         try:
             if not self._is_stopping:
                 await self._peer.run()
         finally:
+            lag.stop()
             await control.close()
         if self._failure is not None:
             raise self._failure
@@ -177,7 +200,7 @@ class Daemon:
             work.learner,
             greeting=assembly.make_greeting(me, plan, network),
             surroundings=self._surroundings(parameters, security),
-            options=_options(settings, stored),
+            options=_options(settings, stored, limits=lambda: self._settings.limits),
         )
         resumed = None if stored is None else stored.round
         self._rounds.evaluated = resumed or 0  # a run that had finished is not evaluated again
@@ -185,7 +208,7 @@ class Daemon:
 
     def _surroundings(self, parameters: int, security: Security | None) -> Surroundings:
         network = self._settings.network
-        transport = TcpTransport(
+        self._transport = TcpTransport(
             assembly.listen_host(self._settings, self._trust.mode),
             network.port,
             bodies=protocol_class(self._settings).bodies,
@@ -194,9 +217,10 @@ class Daemon:
             refused=self._refused,
             security=security,
         )
+        self._discoveries = assembly.make_discoveries(self._settings)
         return Surroundings(
-            transport,
-            assembly.make_discoveries(self._settings),
+            self._transport,
+            self._discoveries,
             store=self._store,
             report=self._monitor.report,
             admission=self._admission,
@@ -206,6 +230,9 @@ class Daemon:
         checkpoint.write(self._paths.state, found, plan=self._plan.hash)
 
     def _refused(self, address: str, error: RemoteError) -> None:
+        if error.code == PROBE:
+            self._monitor.report("peer.probed", {"address": address})
+            return
         if isinstance(error, NotAdmittedError) and self._trust.mode == "list":
             words = f"asks to exchange models; to allow it: p2pnode trust add {error.peer}"
             self._monitor.report("peer.pending", {"peer": error.peer, "address": address, "problem": words})
@@ -227,10 +254,27 @@ class Daemon:
         if self._manner.is_until_finished and self._rounds.are_done:
             asyncio.get_running_loop().call_soon(self.stop)
 
-    def _read_trust_again(self) -> Mapping[str, Json]:
-        """Put the lists of the file into force; raises ConfigError for a file that is wrong."""
+    def _reload(self) -> Mapping[str, Json]:
+        """Put into force what can be while the node runs; raises ConfigError, with all as it was."""
+        trust = read_trust(self._paths.trust)
+        assert self._standing is not None
+        wanted = self._read_config().settings
+        found = reloading.changes(self._settings, wanted, modes=(self._trust.mode, trust.mode))
+        settings = reloading.taken_up(self._settings, wanted)
+        StaticDiscovery(settings.network.static)  # refuses what is no address, before anything is changed
+        self._transport.change_limits(settings.limits)
+        self._settings = self._standing.settings = settings
+        for discovery in self._discoveries:
+            if isinstance(discovery, StaticDiscovery):
+                discovery.change(settings.network.static)
+        logging.getLogger("p2pnode").setLevel(settings.log.level.upper())
+        if trust.mode == self._trust.mode:
+            self._change_trust(trust)
+        self._monitor.report("config.reloaded", reloading.report(found))
+        return {"mode": self._trust.mode, **reloading.answer(found)}
+
+    def _change_trust(self, found: TrustFile) -> Mapping[str, Json]:
         assert self._peer is not None
-        found = read_trust(self._paths.trust)
         if found.mode != self._trust.mode:
             raise ConfigError(
                 f"the mode has changed from {self._trust.mode} to {found.mode}",
@@ -244,9 +288,9 @@ class Daemon:
 
     def _hung_up(self) -> None:
         try:
-            self._read_trust_again()
-        except ConfigError as error:
-            self._monitor.report("trust.unchanged", {"problem": str(error)})
+            self._reload()
+        except P2PError as error:
+            self._monitor.report("config.unchanged", {"problem": "; ".join(map(str, all_of(error)))})
 
     def _signalled(self, number: int) -> None:
         if self._is_stopping:
@@ -300,8 +344,8 @@ class _Rounds:
         return self.finished is not None and self.evaluated >= self.finished
 
 
-def _options(settings: Settings, stored: Checkpoint | None) -> PeerOptions:
-    options = PeerOptions(evaluate_every=settings.node.evaluate_every)
+def _options(settings: Settings, stored: Checkpoint | None, *, limits: Callable[[], Limits]) -> PeerOptions:
+    options = PeerOptions(evaluate_every=settings.node.evaluate_every, limits=limits)
     if stored is None:
         return options
     return replace(options, model=stored.model, state=stored.state, round=stored.round)

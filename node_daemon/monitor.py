@@ -9,6 +9,7 @@ from typing import cast
 from node_daemon.control_client import Json
 from node_daemon.journal import Journal
 from node_daemon.logs import Fact, log_event
+from node_daemon.problems import Problems
 from p2pfl.errors import StateError
 
 TREND_ROUNDS = 10
@@ -19,7 +20,8 @@ WARNINGS = frozenset(
     {
         "peer.pending",
         "peer.refused",
-        "trust.unchanged",
+        "config.unchanged",
+        "loop.lag",
         "train.failed",
         "state.degraded",
         "discovery.failed",
@@ -41,6 +43,7 @@ class Monitor:
     ) -> None:
         self._journal = journal
         self._watcher = watcher
+        self.problems = Problems()
         self._now_s = now_s
         self._logger = logging.getLogger("p2pnode")
         self._started_s = now_s()
@@ -58,6 +61,7 @@ class Monitor:
         level = logging.WARNING if event in WARNINGS else logging.INFO
         if event in DETAILS and facts.get("peer"):  # an address without a peer is one that somebody named
             level = logging.DEBUG
+        self.problems.note(event, facts)
         self._watcher(event, facts)
         log_event(self._logger, level, event, **cast(Mapping[str, Fact], shown))
 

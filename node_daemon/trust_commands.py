@@ -75,7 +75,7 @@ def _changed(paths: Paths, found: TrustFile, peer: str) -> Answer:
 def _tell(paths: Paths) -> None:
     """Have a running node read the file; one that does not run reads it when it starts."""
     try:
-        request(paths.socket, "reload")
+        request(paths.socket, "reload", {"only": "trust"})
     except P2PError as error:
         if error.exit_code != NOT_RUNNING:
             raise

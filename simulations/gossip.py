@@ -19,7 +19,7 @@ from p2pfl.errors import ConfigError, unknown_name
 from p2pfl.membership import Membership, Rumour, State, Timing
 from p2pfl.model import Model
 from p2pfl.node import SETTLE_S, Node
-from p2pfl.peer.peer import FULL_LINKING, SPARE_LINKS
+from p2pfl.peer.linking import FULL_LINKING, SPARE_LINKS
 from p2pfl.protocols.protocol import Aggregate, ExchangeProtocol, Setup
 from p2pfl.roster import GraphWiring, SparseWeights
 from simulations.churn import DURATION

@@ -30,6 +30,19 @@ def peers(
     show(queries.pending(paths) if pending else queries.peers(paths), as_json=as_json)
 
 
+@app.command(rich_help_panel="Everyday", epilog="Example: p2pnode ping garage")
+def ping(
+    peer: Annotated[str, typer.Argument(help="A name, a full id, or the short one of p2pnode peers.")],
+    home: Home = None,
+    network: Network = None,
+    as_json: AsJson = False,
+) -> None:
+    """Round trip, path, throughput, version; does it accept me, does it share with me?"""
+    from node_daemon import ping_command
+
+    show(ping_command.ping(paths_of(home, network), peer), as_json=as_json)
+
+
 @app.command("id", rich_help_panel="Everyday", epilog="Example: p2pnode id")
 def identity(home: Home = None, network: Network = None, as_json: AsJson = False) -> None:
     """My node ID, in full."""

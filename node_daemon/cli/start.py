@@ -128,6 +128,14 @@ def resume(home: Home = None, network: Network = None, as_json: AsJson = False) 
     show(queries.simple(paths_of(home, network), "resume"), as_json=as_json)
 
 
+@app.command(rich_help_panel="Start", epilog="Example: p2pnode reload")
+def reload(home: Home = None, network: Network = None, as_json: AsJson = False) -> None:
+    """Have the node read its files again: trust, static peers, log level, limits; the rest is named."""
+    from node_daemon import reload_command
+
+    show(reload_command.reload(paths_of(home, network)), as_json=as_json)
+
+
 def _use_one_thread() -> None:
     for variable in THREADS:
         os.environ.setdefault(variable, "1")

@@ -20,9 +20,13 @@ import numpy as np
 
 from p2pfl.discovery.discovery import Hint
 from p2pfl.errors import RemoteError, TransportError
+from p2pfl.peer.pings import Pings
+from p2pfl.peer.silence import Silence
 from p2pfl.peer.tasks import Tasks
 from p2pfl.transports.transport import Link, Transport
+from p2pfl.wire.limits import Limits
 from p2pfl.wire.packets import Goodbye, Greeting, Packet
+from p2pfl.wire.ping import Ping, Pong
 
 MAX_PEERS = 256  # hinted at and not yet members
 MAX_ADDRESSES = 4  # per peer, the newest kept
@@ -87,6 +91,7 @@ class Links:
         *,
         rng: np.random.Generator,
         may_dial: Callable[[str], bool] | None = None,
+        limits: Callable[[], Limits] = Limits,
     ) -> None:
         self._me = me
         self._transport = transport
@@ -101,14 +106,20 @@ class Links:
         self._known: frozenset[str] = frozenset()
         self._is_closing = False
         self._tasks = Tasks()
+        self._silence = Silence(limits)
+        self._looking: asyncio.TimerHandle | None = None
+        self.pings = Pings(self.send)
 
     async def open(self, greeting: Callable[[], Greeting]) -> str:
         """Listen; returns the address to announce."""
+        self._look_again()
         return await self._transport.listen(greeting, self)
 
     async def close(self) -> None:
         """Say good-bye to everybody and stop every attempt."""
         self._is_closing = True
+        if self._looking is not None:
+            self._looking.cancel()
         await self._tasks.cancel()
         for use in list(self._links.values()):
             use.link.close("leaving", "the node stops")
@@ -193,7 +204,9 @@ class Links:
 
     def packet_received(self, link: Link, packet: Packet) -> None:
         """Hand a packet on; a good-bye is remembered until the link goes down."""
-        if not isinstance(packet, Goodbye):
+        if isinstance(packet, Pong):
+            self.pings.answered(link.peer.id, packet)
+        elif not isinstance(packet, Goodbye):
             self._owner.packet_arrived(link.peer.id, packet)
         elif self._is_used(link):
             self._left[link.peer.id] = packet.code
@@ -209,6 +222,20 @@ class Links:
         if not self._is_closing and peer in self._targets:
             self._targets[peer].news.set()
             self._wake(self._targets[peer])
+
+    def _look_again(self) -> None:
+        self._looking = asyncio.get_running_loop().call_later(self._silence.period_s, self._look_for_silence)
+
+    def _look_for_silence(self) -> None:
+        """Ask those from whom nothing comes, and give up those who do not answer for long."""
+        self._look_again()
+        links = {peer: use.link for peer, use in self._links.items()}
+        counts = {peer: link.bytes_received for peer, link in links.items() if not link.is_held_back}
+        asked, dead = self._silence.look(counts, asyncio.get_running_loop().time())
+        for peer in asked:
+            links[peer].send(Ping())
+        for peer in dead:
+            self.cut(peer, "silent", "nothing has come from there for long")
 
     def _is_used(self, link: Link) -> bool:
         use = self._links.get(link.peer.id)

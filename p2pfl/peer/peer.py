@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import sha256
 from typing import TypeAlias, assert_never
 
 import numpy as np
@@ -46,16 +45,17 @@ from p2pfl.membership import (
 from p2pfl.model import Checkpoint, Model
 from p2pfl.node import Node, NodeEffect
 from p2pfl.peer.engine import Engine
+from p2pfl.peer.linking import members_to_link
 from p2pfl.peer.links import Links
 from p2pfl.peer.outgoing import Outgoing
+from p2pfl.peer.pings import Echoes
 from p2pfl.peer.status import PeerRow, PeerStatus, Tally, peer_rows
 from p2pfl.peer.workshop import Workshop
 from p2pfl.transports.transport import Transport
 from p2pfl.trust import Trust, TrustChanged
+from p2pfl.wire.limits import Limits
 from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
 
-FULL_LINKING = 16  # members up to which every pair is linked; beyond, neighbours and SPARE_LINKS more
-SPARE_LINKS = 4
 OFFLOAD_PARAMETERS = 1_000_000  # from here on the node's arithmetic leaves the event loop's thread
 
 Report: TypeAlias = Callable[[str, Mapping[str, object]], None]
@@ -69,6 +69,7 @@ class PeerOptions:
     model: Model | None = None  # the present one, from a checkpoint
     state: TrainingState | None = None  # the learner's, from a checkpoint
     round: int = 0  # finished rounds, from a checkpoint
+    limits: Callable[[], Limits] = Limits  # those in force, which may change
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,6 +112,7 @@ class Peer:
             self,
             rng=np.random.default_rng(),
             may_dial=None if admission is None else admission.may_dial,
+            limits=options.limits,
         )
         is_large = learner.schema.parameters >= OFFLOAD_PARAMETERS
         self._engine = Engine(node, self._carry_out, self._look, is_offloaded=is_large)
@@ -181,6 +183,10 @@ class Peer:
         """Every other member ever heard of, sorted by id."""
         now_s = asyncio.get_running_loop().time()
         return peer_rows(self.node, self.membership, self._links.linked, tally=self._tally, now_s=now_s)
+
+    async def ping(self, peer: str) -> Echoes:
+        """Round trips and throughput of the link to a peer; raises TransportError without link or answer."""
+        return await self._links.pings.measure(peer)
 
     def _state(self) -> str:
         if self._workshop.is_paused:
@@ -299,14 +305,8 @@ class Peer:
             self._around.report("roster.changed", facts)
 
     def _wanted(self, view: View) -> dict[str, str]:
-        others = [member for member in view.members if member != view.me]
-        if len(others) >= FULL_LINKING:
-            near = view.neighbourhood(self._tally.round)
-            # A few more by rank of hash: rumours reach all, also where the graph is directed.
-            spare = sorted(others, key=lambda member: sha256(f"{view.me}{member}".encode()).digest())
-            others = sorted({*near.send_to, *near.receive_weights, *spare[:SPARE_LINKS]})
-        table = self.membership.table
-        return {member: table[member].address if member in table else "" for member in others}
+        table, wanted = self.membership.table, members_to_link(view, self._tally.round)
+        return {member: table[member].address if member in table else "" for member in wanted}
 
     # Effects.
 

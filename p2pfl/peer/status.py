@@ -45,6 +45,7 @@ class PeerRow:
     shared_with: bool
     accepts_us: bool | None
     shares_with_us: bool | None
+    version: str | None  # of its program
     agrees: bool | None  # is its roster ours?
     last_model_s: float | None  # seconds since its last model
     last_model_round: int | None
@@ -139,6 +140,7 @@ def _row(node: Node, member: Rumour, greeting: Greeting | None, *, tally: Tally,
         shared_with=node.trust.shares_with(peer),
         accepts_us=None if greeting is None else greeting.accepts_you,
         shares_with_us=None if greeting is None else greeting.shares_with_you,
+        version=None if greeting is None else greeting.version,
         agrees=None if greeting is None or roster is None else roster == node.roster_hash,
         last_model_s=None if last is None else now_s - last[0],
         last_model_round=None if last is None else last[1],

@@ -20,6 +20,7 @@ from p2pfl.wire.greetings import refusal
 from p2pfl.wire.limits import Limits
 from p2pfl.wire.outbox import Outbox
 from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
+from p2pfl.wire.ping import EchoAllowance, Ping, Pong
 
 SCHEME = "memory://"
 
@@ -63,6 +64,8 @@ class MemoryLink:
         self._under_way: deque[Packet] = deque()
         self._under_way_bytes = 0
         self._is_over = False
+        self._echoes = EchoAllowance()
+        self._received_bytes = 0
         self.far: MemoryLink
 
     @property
@@ -72,8 +75,8 @@ class MemoryLink:
 
     @property
     def bytes_received(self) -> int:
-        """Packets arrive whole here: there is nothing to see between them."""
-        return 0
+        """All that has arrived so far, as it would weigh on a wire; small packets count as one byte."""
+        return self._received_bytes
 
     @property
     def is_held_back(self) -> bool:
@@ -102,7 +105,7 @@ class MemoryLink:
         match packet:
             case Envelope():
                 self._outbox.put(_read_only(packet), replaces)
-            case Heartbeat():
+            case Heartbeat() | Ping() | Pong():
                 self._outbox.put_control(packet)
             case Goodbye(code, text):
                 self.close(code, text)
@@ -148,7 +151,11 @@ class MemoryLink:
         """A packet of the other end is here."""
         if self._is_over:
             return
-        self._owner.received(self, packet)
+        self._received_bytes += max(1, _size_bytes(packet))
+        if not isinstance(packet, Ping):
+            self._owner.received(self, packet)
+        elif self._echoes.take(asyncio.get_running_loop().time()):
+            self.send(Pong(packet.payload))
         if isinstance(packet, Goodbye):
             self.end(f"{packet.code}: {packet.text}" if packet.text else packet.code)
 

@@ -12,6 +12,7 @@ import os
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, assert_never
 
@@ -52,7 +53,8 @@ class TcpTransport:
         self._limits = limits
         self._refused = refused
         self._security = security
-        self._schema = BodySchema(parameters, bodies, limits)
+        self._schema_of = partial(BodySchema, parameters, bodies)
+        self._schema = self._schema_of(limits)
         self._shared: Surroundings | None = None  # once it listens
         self._server: asyncio.Server | None = None
         self._links: set[TcpLink] = set()
@@ -81,7 +83,7 @@ class TcpTransport:
             security=self._security,
         )
         try:
-            found = await self._listen(self._shared)
+            found = await self._listen()
         except OSError as error:
             raise _not_to_be_had(self._host, self._port, error) from error
         return format_address(*found)
@@ -133,6 +135,19 @@ class TcpTransport:
                 connecting.cancel()
             raise
 
+    def change_limits(self, limits: Limits) -> None:
+        """Other limits for links from now on, and for the memory of all; links that are up keep the rest.
+
+        Raises ConfigError, with everything as it was, when the local model exceeds them.
+        """
+        schema = self._schema_of(limits)
+        self._limits, self._schema = limits, schema
+        if self._shared is not None:
+            self._shared.pool.change_limits(limits)
+            self._shared = replace(self._shared, limits=limits, schema=schema)
+        if self._door is not None:
+            self._door.change_limits(limits)
+
     async def close(self) -> None:
         """Close every link and stop listening."""
         self._is_closed = True
@@ -153,18 +168,21 @@ class TcpTransport:
         if self._server is not None:
             await self._server.wait_closed()
 
-    async def _listen(self, shared: Surroundings) -> tuple[str, int]:
+    async def _listen(self) -> tuple[str, int]:
         """Open the port, in the plain or behind TLS; the host and port in use."""
         if self._security is None:
-            accept = partial(TcpLink, shared, dialled=False)
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(accept, self._host, self._port)
+            self._server = await loop.create_server(self._accept, self._host, self._port)
             found: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
             return found
         self._door = TlsDoor(
             self._security, self._limits, welcome=self._welcome, knocked=self._knocked, left=self._left
         )
         return self._door.open(self._host, self._port)
+
+    def _accept(self) -> TcpLink:
+        assert self._shared is not None
+        return TcpLink(self._shared, dialled=False)
 
     def _knocked(self, knock: Knock) -> None:
         """Somebody has connected and is to speak TLS."""

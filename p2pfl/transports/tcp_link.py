@@ -23,6 +23,7 @@ from p2pfl.wire.limits import Limits
 from p2pfl.wire.link_codec import Refused, encode_goodbye, encode_greeting, encode_refused
 from p2pfl.wire.message_codec import encode_message
 from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
+from p2pfl.wire.ping import EchoAllowance, Ping, Pong, encode_ping
 from p2pfl.wire.pool import BufferPool
 
 TLS_RECORD_BYTES = 17 * 1024  # a record and its frame
@@ -73,6 +74,7 @@ class TcpLink(asyncio.BufferedProtocol):
         self._peer: Greeting | None = None  # set while the link is up
         self._reason = ""  # why the link ends, once it does
         self._timer: asyncio.TimerHandle | None = None  # the deadline of what goes on now
+        self._echoes = EchoAllowance()
         self.outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -119,6 +121,8 @@ class TcpLink(asyncio.BufferedProtocol):
                 self._writer.send(Outgoing(head, tuple(body)), replaces)
             case Heartbeat():
                 self._writer.send_control(encode_heartbeat(packet))
+            case Ping() | Pong():
+                self._writer.send_control(encode_ping(packet))
             case Goodbye(code, text):
                 self.close(code, text)
             case _:
@@ -237,7 +241,10 @@ class TcpLink(asyncio.BufferedProtocol):
             case Goodbye(code, text):
                 self._shared.handler.packet_received(self, arrival)
                 self.abort(f"{code}: {text}" if text else code)
-            case Envelope() | Heartbeat():
+            case Ping(payload):
+                if self._echoes.take(asyncio.get_running_loop().time()):
+                    self.send(Pong(payload))
+            case Envelope() | Heartbeat() | Pong():
                 self._shared.handler.packet_received(self, arrival)
             case _:
                 assert_never(arrival)

@@ -58,6 +58,10 @@ class TlsDoor:
         self._listener: socket.socket
         self._accepting: asyncio.Task[None]
 
+    def change_limits(self, limits: Limits) -> None:
+        """Other limits, for those who knock from now on."""
+        self._limits = limits
+
     def open(self, host: str, port: int) -> tuple[str, int]:
         """Listen; the host and port in use.  Raises OSError when they are not to be had."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -29,10 +29,13 @@ class FrameType(IntEnum):
     MESSAGE = 0x11  # the header of a message; its BODY follows at once when it has one
     BODY = 0x12  # the arrays of the message before it, raw
     GOODBYE = 0x13
+    PING = 0x18
+    PONG = 0x19
 
 
 BEFORE_GREETING = frozenset({FrameType.INFO, FrameType.REFUSED})
-AFTER_GREETING = frozenset({FrameType.HEARTBEAT, FrameType.MESSAGE, FrameType.GOODBYE, FrameType.REFUSED})
+ECHOES = frozenset({FrameType.PING, FrameType.PONG})
+AFTER_GREETING = ECHOES | {FrameType.HEARTBEAT, FrameType.MESSAGE, FrameType.GOODBYE, FrameType.REFUSED}
 
 
 def frame_header(type: FrameType, length: int) -> bytes:

@@ -20,6 +20,7 @@ from p2pfl.wire.limits import Limits
 from p2pfl.wire.link_codec import Refused, decode_goodbye, decode_greeting, decode_refused
 from p2pfl.wire.message_codec import MessageHeader, decode_message_header
 from p2pfl.wire.packets import Greeting, Packet
+from p2pfl.wire.ping import decode_ping, decode_pong
 from p2pfl.wire.pool import BufferPool, Lease
 
 
@@ -38,6 +39,8 @@ _DECODERS: Mapping[FrameType, Callable[[bytes], Arrival]] = {
     FrameType.REFUSED: decode_refused,
     FrameType.HEARTBEAT: decode_heartbeat,
     FrameType.GOODBYE: decode_goodbye,
+    FrameType.PING: decode_ping,
+    FrameType.PONG: decode_pong,
 }
 
 

@@ -36,6 +36,9 @@ class Limits:
     transfer_window_s: float = 10.0  # a body that moves less than ``transfer_window_bytes`` in it is given up
     transfer_window_bytes: int = 160 * 1024
 
+    link_ping_s: float = 15.0  # a linked peer from which nothing came for so long is asked for a sign of life
+    link_dead_s: float = 45.0  # and after so long its link is closed
+
     outbox_messages: int = 4  # unsent messages to one peer; the oldest is dropped
     outbox_controls: int = 8  # unsent heartbeats to one peer; the oldest is dropped
     write_high_water_bytes: int = 256 * 1024  # given to the event loop and not yet to the kernel

@@ -31,6 +31,7 @@ REFUSAL_CODES: Mapping[str, int] = {
     "wrong_plan": 10,
     "unexpected_frame": 11,
     "too_big": 12,
+    "probe": 13,  # who looks, and wants no link
 }
 _WORDS = {number: word for word, number in REFUSAL_CODES.items()}
 MAX_REASON = 500  # characters of a refusal, which quotes the words of two plans
@@ -59,6 +60,7 @@ def encode_greeting(greeting: Greeting) -> bytes:
         "address": greeting.address[:MAX_TEXT],
         "accepts_you": greeting.accepts_you,
         "shares_with_you": greeting.shares_with_you,
+        "version": greeting.version[:MAX_TEXT],
     }
     return frame(FrameType.INFO, PROLOGUE.pack(MAGIC, MAJOR_VERSION, MINOR_VERSION) + pack(values))
 
@@ -85,6 +87,7 @@ def decode_greeting(payload: bytes) -> Greeting:
         address=record.text("address"),
         accepts_you=record.flag("accepts_you", default=True),
         shares_with_you=record.flag("shares_with_you", default=True),
+        version=record.text("version"),
     )
 
 

@@ -6,6 +6,7 @@ from typing import TypeAlias
 from p2pfl.errors import RemoteError
 from p2pfl.events import Message
 from p2pfl.membership import Heartbeat
+from p2pfl.wire.ping import Ping, Pong
 
 MAJOR_VERSION = 1
 MINOR_VERSION = 0
@@ -29,6 +30,7 @@ class Greeting:
     address: str = ""
     accepts_you: bool = True
     shares_with_you: bool = True
+    version: str = ""  # of the program, for people
 
 
 def check_greeting(ours: Greeting, theirs: Greeting) -> None:
@@ -61,4 +63,4 @@ class Goodbye:
     text: str = ""
 
 
-Packet: TypeAlias = Envelope | Heartbeat | Goodbye
+Packet: TypeAlias = Envelope | Heartbeat | Goodbye | Ping | Pong

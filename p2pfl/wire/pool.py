@@ -51,6 +51,11 @@ class BufferPool:
         self._returned: deque[tuple[str, NDArray[np.uint8]]] = deque()
         self._is_awaited = False
 
+    def change_limits(self, limits: Limits) -> None:
+        """Other limits, for bodies that come from now on."""
+        self._limits = limits
+        self._tell()
+
     def lease(self, owner: str, *, capacity: int, size_bytes: int) -> Lease | None:
         """A buffer of ``capacity`` bytes for a body of ``size_bytes`` from a peer, or None for now."""
         if self._is_full(owner):

@@ -177,7 +177,8 @@ def test_the_log_is_json_when_nobody_watches_and_its_events_are_stable(tmp_path:
 
     assert process.returncode == 0
     lines = [json.loads(line) for line in text.splitlines()]
-    assert [line["event"] for line in lines if line["event"] != "round.done"] == [
+    may_be = ("round.done", "loop.lag")  # the second on a busy machine
+    assert [line["event"] for line in lines if line["event"] not in may_be] == [
         "node.listening",
         "run.finished",
         "node.stopped",
