@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from node_daemon import checkpoint
+from node_daemon import checkpoint, model_file
 from node_daemon.choices import check_choices
 from node_daemon.config import Config
 from node_daemon.output import Answer, table
@@ -47,7 +47,7 @@ def export(config: Config, paths: Paths, target: Path) -> Answer:
     check_choices(config)
     found = newest(paths)
     schema = schema_of(config.settings)
-    checkpoint.export(found, schema, target)
+    model_file.export(found, schema, target)
     data = {
         "file": str(target),
         "round": found.round,

@@ -17,6 +17,7 @@ from typing import NoReturn
 
 from node_daemon import assembly, banner, checkpoint
 from node_daemon.answers import Answers, Standing
+from node_daemon.checkpoint_writer import CheckpointWriter
 from node_daemon.choices import check_choices, protocol_class
 from node_daemon.config import load_config
 from node_daemon.control import ControlServer
@@ -97,6 +98,7 @@ class Daemon:
         self._admission: Admission | None = None  # unless the mode is open
         self._manner = manner
         self._monitor = Monitor(Journal(paths.state), self._watch)
+        self._writer = CheckpointWriter(paths.state, plan=plan.hash)
         self._peer: Peer | None = None
         self._standing: Standing | None = None
         self._failure: P2PError | None = None
@@ -203,7 +205,7 @@ class Daemon:
         )
 
     def _store(self, found: Checkpoint) -> None:
-        checkpoint.write(self._paths.state, found, plan=self._plan.hash)
+        self._writer.write(found)
 
     def _refused(self, address: str, error: RemoteError) -> None:
         if isinstance(error, NotAdmittedError) and self._trust.mode == "list":
