@@ -30,7 +30,7 @@ from node_daemon.paths import Paths, home_paths, user_paths
 from node_daemon.plan import Plan, plan_of
 from node_daemon.sections import Settings
 from node_daemon.trust_file import TrustFile, read_trust
-from p2pfl.errors import ConfigError, P2PError, RemoteError
+from p2pfl.errors import ConfigError, P2PError, RemoteError, StateError
 from p2pfl.identity.admission import Admission, NotAdmittedError
 from p2pfl.identity.keys import network_id
 from p2pfl.model import Checkpoint
@@ -222,12 +222,23 @@ class Daemon:
             self._standing.address = str(facts["address"])
             if is_text(self._settings.log.format, sys.stderr):
                 sys.stderr.write(banner.text(self._standing, self._paths))
+        elif event == "state.degraded" and self._settings.node.strict_disk:
+            self._end_degraded(str(facts["problem"]))
         elif event == "round.done":
             status = self._peer.status()
             self._monitor.sample(status.bytes_sent, status.bytes_received)
         self._rounds.note(event, facts)
         if self._manner.is_until_finished and self._rounds.are_done:
             asyncio.get_running_loop().call_soon(self.stop)
+
+    def _end_degraded(self, problem: str) -> None:
+        self._failure = self._failure or StateError(
+            f"a checkpoint cannot be written: {problem}",
+            where="node.strict_disk",
+            facts=[f"the newest intact one is in {self._paths.state}"],
+            fix="repair the disk or make room, then start again; without --strict-disk the node goes on",
+        )
+        self.stop()
 
     def _read_trust_again(self) -> Mapping[str, Json]:
         """Put the lists of the file into force; raises ConfigError for a file that is wrong."""

@@ -94,6 +94,11 @@ class NodeSection(Section):
         1, ge=0, le=2**31, description="rounds from one evaluation of the model to the next; 0: never"
     )
 
+    strict_disk: bool = Field(
+        default=False,
+        description="end (exit code 5) when a checkpoint cannot be written; else go on in memory",
+    )
+
     @field_validator("name")
     @classmethod
     def _is_printable(cls, name: str) -> str:

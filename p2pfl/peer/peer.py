@@ -387,7 +387,7 @@ class Peer:
         if error is None:
             self._around.report("state.recovered", {})
         else:
-            self._report_problem("state.degraded", {"problem": str(error)})
+            self._report_problem("state.degraded", {"problem": str(error), "reason": error.what})
 
     def _report_problem(self, event: str, facts: Mapping[str, object]) -> None:
         self._tally.last_problem = f"{event}: {facts.get('problem', '')}"
