@@ -26,7 +26,7 @@ from p2pfl.identity.handshake import Credentials
 from p2pfl.identity.keys import Identity
 from p2pfl.learning.learner import Learner, LearnerSetup
 from p2pfl.membership import Membership, Rumour, State
-from p2pfl.model import Checkpoint
+from p2pfl.model import Checkpoint, Model
 from p2pfl.node import SETTLE_S, Node
 from p2pfl.protocols.protocol import ExchangeProtocol, Setup
 from p2pfl.roster import GraphWiring, WiringFactory
@@ -138,14 +138,18 @@ def make_node(
     membership: Membership,
     trust: Trust,
     checkpoint: Checkpoint | None,
+    model: Model | None = None,
 ) -> Node:
-    """The pure node: protocol, membership, trust and graph; restored if there is a checkpoint."""
+    """The pure node: protocol, membership, trust and graph; restored if there is a checkpoint.
+
+    ``model`` is what a fresh one begins with, by default what all nodes of the run begin with.
+    """
     rule = cast(Rule, registry.resolve("aggregation", AGGREGATION))
     protocol = protocol_class(settings)
     setup = Setup(
         me=me.id,
         number=me.number,
-        model=work.learner.initial(),
+        model=model or work.learner.initial(),
         seed=settings.network.seed,
         rounds=plan.rounds,
         aggregate=partial(aggregate, rule),

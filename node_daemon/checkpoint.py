@@ -8,7 +8,7 @@ stops with exit code 5 rather than begin from zero in silence.
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -47,10 +47,15 @@ class Entry:
 def list_checkpoints(folder: Path) -> list[Entry]:
     """The checkpoints with a readable header, newest first."""
     entries = []
-    for path in _checkpoint_paths(folder):
+    for path in checkpoint_paths(folder):
         with suppress(StateError):
             entries.append(_read_entry(path))
     return _newest_first(entries)
+
+
+def checkpoint_paths(folder: Path) -> list[Path]:
+    """The files that bear the name of a checkpoint, readable or not, by round."""
+    return sorted(path for path in folder.glob("ckpt-*.safetensors") if is_checkpoint_name(path.name))
 
 
 def load_newest(
@@ -106,13 +111,21 @@ def verify(path: Path) -> Entry:
     return _read_entry(path)
 
 
-def set_aside(folder: Path) -> list[Path]:
-    """Make room for a fresh start: rename every checkpoint to ``*.old``, replacing those of the last time."""
+def is_checkpoint_name(name: str) -> bool:
+    """Is this how a checkpoint is called, its hash in its name?"""
+    return _NAME.fullmatch(name) is not None
+
+
+def set_aside(folder: Path, *, but: Path | None = None) -> list[Path]:
+    """Make room for a fresh start: rename every checkpoint to ``*.old``, replacing those of the last time.
+
+    Except ``but``, the one to start from.
+    """
     try:
         for path in folder.glob(f"ckpt-*{_OLD_SUFFIX}"):
             path.unlink()
-        paths = [*_checkpoint_paths(folder), *folder.glob(f"ckpt-*{_CORRUPT_SUFFIX}")]
-        renamed = [path.rename(path.with_name(path.name + _OLD_SUFFIX)) for path in paths]
+        paths = [*checkpoint_paths(folder), *folder.glob(f"ckpt-*{_CORRUPT_SUFFIX}")]
+        renamed = [path.rename(path.with_name(path.name + _OLD_SUFFIX)) for path in paths if path != but]
         if renamed:
             sync_folder(folder)
     except OSError as error:
@@ -138,10 +151,6 @@ def next_incarnation(folder: Path) -> int:
     return number
 
 
-def _checkpoint_paths(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.glob("ckpt-*.safetensors") if _NAME.fullmatch(path.name))
-
-
 def _newest_first(entries: list[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.facts.sequence, reverse=True)
 
@@ -149,7 +158,7 @@ def _newest_first(entries: list[Entry]) -> list[Entry]:
 def _readable(folder: Path) -> list[Entry]:
     """As ``list_checkpoints``, setting the others aside."""
     entries = []
-    for path in sorted(_checkpoint_paths(folder)):
+    for path in checkpoint_paths(folder):
         try:
             entries.append(_read_entry(path))
         except StateError as error:
