@@ -158,7 +158,7 @@ class Daemon:
         stored = checkpoint.load_newest(self._paths.state, plan=plan.hash, parameters=parameters)
         incarnation = checkpoint.next_incarnation(self._paths.state)
         me = assembly.Me(identity.id, settings.node.name, number, incarnation)
-        membership = assembly.make_membership(me)
+        membership = assembly.make_membership(me, is_deterministic=settings.node.deterministic)
         network = network_id(settings.network.name)
         security = None
         if self._trust.mode != "open":
