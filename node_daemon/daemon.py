@@ -224,6 +224,8 @@ class Daemon:
                 sys.stderr.write(banner.text(self._standing, self._paths))
         elif event == "state.degraded" and self._settings.node.strict_disk:
             self._end_degraded(str(facts["problem"]))
+        elif event == "train.failed" and facts.get("rolled_back"):
+            self._note_not_finite(str(facts["problem"]))
         elif event == "round.done":
             status = self._peer.status()
             self._monitor.sample(status.bytes_sent, status.bytes_received)
@@ -237,6 +239,18 @@ class Daemon:
             where="node.strict_disk",
             facts=[f"the newest intact one is in {self._paths.state}"],
             fix="repair the disk or make room, then start again; without --strict-disk the node goes on",
+        )
+        self.stop()
+
+    def _note_not_finite(self, problem: str) -> None:
+        """The model has been put back already; whether to go on with it is the operator's to say."""
+        if self._settings.node.not_finite != "stop":
+            return
+        self._failure = self._failure or P2PError(
+            "training gives numbers that are none",
+            where="node.not_finite",
+            facts=[problem],
+            fix="a smaller [task] step; look at the data; then start again from the last good checkpoint",
         )
         self.stop()
 

@@ -23,11 +23,11 @@ far ahead as our own message needs to reach it.)
 
 A crash loses at most the round that was under way: round and model are stored before the next one begins.
 
-In a run in ``lockstep`` no crash changes a byte.  A member whose link is down is waited for until it is back,
-nothing later counts for the model of this round, and no round is skipped.  A node that is killed has stored
-all of its rounds but the one under way, so that on a return its neighbours have come at most one round
-further; they keep, and store, the trained model of the round before, and give it to whoever asks again by
-sending its own.
+In a run in ``lockstep`` no crash changes a byte on an undirected graph.  A member whose link is down is
+waited for until it is back, nothing later counts for the model of this round, and no round is skipped.  A
+node that is killed has stored all of its rounds but the one under way, so that on its return its neighbours
+have come at most one round further; they keep, and store, the trained model of the round before, and give it
+to whoever asks again by sending its own.  Along a one-way edge the receiver goes on as without lockstep.
 """
 
 from collections.abc import Mapping
@@ -259,8 +259,8 @@ class GossipAveraging:
         """Is anybody waited for?  Remembers whom, so that the missing can be named."""
         assert self._view is not None
         assert self._exchange is not None
-        there = frozenset(self._view.members) if self._lockstep else self._view.live
-        present = there & self._view.accepted
+        in_step = self._in_step() & frozenset(self._view.members)  # also while their links are down
+        present = (self._view.live | in_step) & self._view.accepted
         still_sending = self._view.neighbourhood(self._round).receive_weights
         self._exchange.awaited = {
             sender
@@ -272,9 +272,16 @@ class GossipAveraging:
 
     def _is_missing(self, sender: str) -> bool:
         """May its model of this round still come?  Links are in order: what is overtaken is lost."""
-        if self._lockstep:
+        if sender in self._in_step():
             return self._buffer.get(sender, self._round) is None
         return self._buffer.latest(sender) < self._round
+
+    def _in_step(self) -> frozenset[str]:
+        """Senders that are never more than one round away: in lockstep, those this node sends to as well."""
+        if not self._lockstep or self._exchange is None:
+            return frozenset()
+        hood = self._exchange.neighbourhood
+        return frozenset(hood.send_to) & hood.receive_weights.keys()
 
     def _merge(self) -> list[Effect]:
         exchange = self._exchange
