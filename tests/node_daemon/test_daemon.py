@@ -187,6 +187,7 @@ def test_the_log_is_json_when_nobody_watches_and_its_events_are_stable(tmp_path:
     np.testing.assert_array_equal(rounds, [1, 2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["roll_back", "stop"])
 def test_a_training_that_gives_no_numbers_is_put_back_and_may_stop_the_node(
     tmp_path: Path, start: Start, policy: str

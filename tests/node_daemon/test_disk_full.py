@@ -78,6 +78,7 @@ def test_a_daemon_on_a_full_disk_goes_on_degraded_and_recovers(home: Path, start
     assert "Traceback" not in text
 
 
+@pytest.mark.slow
 def test_a_strict_daemon_ends_when_the_disk_is_full(home: Path, start: Start) -> None:
     process = start(home, "--strict-disk")
     until(lambda: rounds(home) >= 2, 30)

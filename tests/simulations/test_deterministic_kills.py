@@ -52,6 +52,7 @@ def run(found: Deployment, kills: list[tuple[int, list[int]]]) -> list[dict[str,
         return [contents(daemon) for daemon in processes.daemons]
 
 
+@pytest.mark.slow
 def test_a_lone_learner_that_is_killed_ends_bit_for_bit_as_one_that_is_not() -> None:
     found = deployment(nx.empty_graph(1), SOFTMAX, rounds=12)
     first, second = np.random.default_rng(SEED).integers(2, 10, size=2)

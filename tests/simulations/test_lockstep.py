@@ -12,7 +12,7 @@ NODES, ROUNDS = 6, 8
 
 def models(
     faults: dict[str, object], *, lockstep: bool = True, topology: str = "ring"
-) -> NDArray[np.float32]:
+) -> NDArray[np.floating]:
     experiment = Experiment(
         topology=topologies.build(topology, NODES, 0),
         protocol={"name": "gossip_averaging", "round_timeout_s": 0.0, "lockstep": lockstep},
@@ -41,20 +41,20 @@ def crashes(seed: int) -> dict[str, object]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed() -> NDArray[np.float32]:
+def undisturbed() -> NDArray[np.floating]:
     return models({})
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_crashes_at_any_time_change_no_byte(seed: int, undisturbed: NDArray[np.float32]) -> None:
+@pytest.mark.parametrize("seed", range(6))
+def test_crashes_at_any_time_change_no_byte(seed: int, undisturbed: NDArray[np.floating]) -> None:
     assert models(crashes(seed)).tobytes() == undisturbed.tobytes()
 
 
-def test_without_lockstep_the_same_crashes_do(undisturbed: NDArray[np.float32]) -> None:
+def test_without_lockstep_the_same_crashes_do(undisturbed: NDArray[np.floating]) -> None:
     assert models({}, lockstep=False).tobytes() == undisturbed.tobytes()
     assert models(crashes(0), lockstep=False).tobytes() != undisturbed.tobytes()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_along_one_way_edges_nobody_waits_for_what_will_never_come(seed: int) -> None:
     assert np.isfinite(models(crashes(seed), topology="one_way_ring")).all()

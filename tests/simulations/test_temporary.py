@@ -82,6 +82,7 @@ with Processes(Deployment(graph=topologies.ring(2), rounds=0, task={"name": "dig
 """
 
 
+@pytest.mark.slow
 def test_when_every_process_of_a_run_is_killed_the_next_run_cleans_up(temporary: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, cwd=ROOT) as parent:
         assert parent.stdout is not None
