@@ -88,9 +88,7 @@ def start(
     fork_server: Annotated[bool, typer.Option("--fork-server", hidden=True)] = False,
 ) -> None:
     """Run the node in the foreground until Ctrl-C."""
-    _use_one_thread()
-    if fork_server:
-        _serve_forks()
+    _use_one_thread(is_server=fork_server)
     from node_daemon.daemon import Manner, run
 
     flags = {
@@ -133,9 +131,12 @@ def resume(home: Home = None, network: Network = None, as_json: AsJson = False) 
     show(queries.simple(paths_of(home, network), "resume"), as_json=as_json)
 
 
-def _use_one_thread() -> None:
+def _use_one_thread(*, is_server: bool) -> None:
+    """Of each library; a fork server serves from here on, and does not return."""
     for variable in THREADS:
         os.environ.setdefault(variable, "1")
+    if is_server:
+        _serve_forks()
 
 
 def _serve_forks() -> NoReturn:

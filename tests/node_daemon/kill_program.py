@@ -94,13 +94,14 @@ def live_and_die(folder: Path, random: np.random.Generator, point: str) -> tuple
 
 def main(folder: Path, kills: int, seed: int) -> dict[str, object]:
     random = np.random.default_rng(seed)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     last, problems, found_by_point = 0, [], dict.fromkeys(("", *POINTS), 0)
     for kill in range(kills):
         # Half of the kills at random instants, the others at each point in turn.
         point = POINTS[kill // 2 % len(POINTS)] if kill % 2 else ""
         announced, was_killed = live_and_die(folder, random, point)
         last = max(last, announced)
-        left = sorted(os.listdir(folder)) if folder.is_dir() else []
+        left = sorted(os.listdir(folder))
         found = checkpoints.load_newest(folder, plan=PLAN)
         number = 0 if found is None else found.round
         if not was_killed or not last <= number <= last + 1 or (found is not None and not is_whole(found)):
