@@ -25,8 +25,8 @@ from p2pfl.identity.certificate import certificate_pem
 from p2pfl.identity.handshake import Credentials
 from p2pfl.identity.keys import Identity
 from p2pfl.learning.learner import Learner, LearnerSetup
-from p2pfl.membership import Membership, Rumour, State
-from p2pfl.model import Checkpoint
+from p2pfl.membership import Membership, Rumour, State, Timing
+from p2pfl.model import Checkpoint, Model
 from p2pfl.node import SETTLE_S, Node
 from p2pfl.protocols.protocol import ExchangeProtocol, Setup
 from p2pfl.roster import GraphWiring, WiringFactory
@@ -125,9 +125,10 @@ def make_work(settings: Settings, plan: Plan, number: int) -> Work:
     return Work(learner, task.learner(rows, dataset.test, setup), len(rows), len(dataset.test))
 
 
-def make_membership(me: Me) -> Membership:
-    """The node's table of members, with itself in it."""
-    return Membership(Rumour(me.id, me.incarnation, State.ALIVE, me.name))
+def make_membership(me: Me, *, is_deterministic: bool = False) -> Membership:
+    """The node's table of members, with itself in it; in a deterministic run nobody is declared dead."""
+    timing = Timing(suspicion_s=PATIENCE_S) if is_deterministic else Timing()
+    return Membership(Rumour(me.id, me.incarnation, State.ALIVE, me.name), timing)
 
 
 def make_node(
@@ -139,14 +140,18 @@ def make_node(
     membership: Membership,
     trust: Trust,
     checkpoint: Checkpoint | None,
+    model: Model | None = None,
 ) -> Node:
-    """The pure node: protocol, membership, trust and graph; restored if there is a checkpoint."""
+    """The pure node: protocol, membership, trust and graph; restored if there is a checkpoint.
+
+    ``model`` is what a fresh one begins with, by default what all nodes of the run begin with.
+    """
     rule = cast(Rule, registry.resolve("aggregation", AGGREGATION))
     protocol = protocol_class(settings)
     setup = Setup(
         me=me.id,
         number=me.number,
-        model=work.learner.initial(),
+        model=model or work.learner.initial(),
         seed=settings.network.seed,
         rounds=plan.rounds,
         aggregate=partial(aggregate, rule),
@@ -168,10 +173,12 @@ def make_node(
 
 
 def protocol_options(settings: Settings, protocol: type[ExchangeProtocol]) -> dict[str, object]:
-    """The options as given; in a deterministic run rounds have no deadline unless one is asked for."""
+    """The options as given; a deterministic run has no deadlines and waits for the killed, unless told."""
     options: dict[str, object] = dict(settings.protocol.options)
-    if settings.node.deterministic and "round_timeout_s" in inspect.signature(protocol).parameters:
-        options.setdefault("round_timeout_s", 0.0)
+    if settings.node.deterministic:
+        known = inspect.signature(protocol).parameters
+        defaults = {"round_timeout_s": 0.0, "lockstep": True}
+        options = {name: value for name, value in defaults.items() if name in known} | options
     return options
 
 

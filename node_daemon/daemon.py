@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from node_daemon import assembly, banner, checkpoint, reloading
 from node_daemon.answers import Answers, Standing
+from node_daemon.checkpoint_writer import CheckpointWriter
 from node_daemon.choices import check_choices, protocol_class
 from node_daemon.config import Config, load_config
 from node_daemon.control import ControlServer
@@ -34,7 +35,7 @@ from node_daemon.sections import Settings
 from node_daemon.trust_file import TrustFile, read_trust
 from p2pfl.discovery.discovery import Discovery
 from p2pfl.discovery.static import StaticDiscovery
-from p2pfl.errors import ConfigError, P2PError, RemoteError
+from p2pfl.errors import ConfigError, P2PError, RemoteError, StateError
 from p2pfl.identity.admission import Admission, NotAdmittedError
 from p2pfl.identity.keys import network_id
 from p2pfl.model import Checkpoint
@@ -113,6 +114,7 @@ class Daemon:
         self._admission: Admission | None = None  # unless the mode is open
         self._manner = manner
         self._monitor = Monitor(Journal(paths.state), self._watch)
+        self._writer = CheckpointWriter(paths.state, plan=plan.hash)
         self._peer: Peer | None = None
         self._standing: Standing | None = None
         self._failure: P2PError | None = None
@@ -179,7 +181,7 @@ class Daemon:
         stored = checkpoint.load_newest(self._paths.state, plan=plan.hash, parameters=parameters)
         incarnation = checkpoint.next_incarnation(self._paths.state)
         me = assembly.Me(identity.id, settings.node.name, number, incarnation)
-        membership = assembly.make_membership(me)
+        membership = assembly.make_membership(me, is_deterministic=settings.node.deterministic)
         network = network_id(settings.network.name)
         security = None
         if self._trust.mode != "open":
@@ -227,7 +229,7 @@ class Daemon:
         )
 
     def _store(self, found: Checkpoint) -> None:
-        checkpoint.write(self._paths.state, found, plan=self._plan.hash)
+        self._writer.write(found)
 
     def _refused(self, address: str, error: RemoteError) -> None:
         if error.code == PROBE:
@@ -247,6 +249,10 @@ class Daemon:
             self._standing.address = str(facts["address"])
             if is_text(self._settings.log.format, sys.stderr):
                 sys.stderr.write(banner.text(self._standing, self._paths))
+        elif event == "state.degraded" and self._settings.node.strict_disk:
+            self._end_degraded(str(facts["problem"]))
+        elif event == "train.failed" and facts.get("rolled_back"):
+            self._note_not_finite(str(facts["problem"]))
         elif event == "round.done":
             status = self._peer.status()
             self._monitor.sample(status.bytes_sent, status.bytes_received)
@@ -272,6 +278,27 @@ class Daemon:
             self._change_trust(trust)
         self._monitor.report("config.reloaded", reloading.report(found))
         return {"mode": self._trust.mode, **reloading.answer(found)}
+
+    def _end_degraded(self, problem: str) -> None:
+        self._failure = self._failure or StateError(
+            f"a checkpoint cannot be written: {problem}",
+            where="node.strict_disk",
+            facts=[f"the newest intact one is in {self._paths.state}"],
+            fix="repair the disk or make room, then start again; without --strict-disk the node goes on",
+        )
+        self.stop()
+
+    def _note_not_finite(self, problem: str) -> None:
+        """The model has been put back already; whether to go on with it is the operator's to say."""
+        if self._settings.node.not_finite != "stop":
+            return
+        self._failure = self._failure or P2PError(
+            "training gives numbers that are none",
+            where="node.not_finite",
+            facts=[problem],
+            fix="a smaller [task] step; look at the data; then start again from the last good checkpoint",
+        )
+        self.stop()
 
     def _change_trust(self, found: TrustFile) -> Mapping[str, Json]:
         assert self._peer is not None

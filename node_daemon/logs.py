@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import sys
 import time
 import unicodedata
 from collections import OrderedDict
@@ -176,6 +177,11 @@ class _PrivateFileHandler(RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
         return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding="utf-8", write_through=True)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """A disk that takes no more lines is not worth a traceback each: they go to stderr all the same."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
 
 
 def file_handler(path: Path, *, node: str, max_bytes: int = MAX_LOG_FILE_BYTES) -> logging.Handler:

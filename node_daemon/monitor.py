@@ -49,6 +49,8 @@ class Monitor:
         self._started_s = now_s()
         self._round_s = self._started_s
         self._accuracies: deque[tuple[int, float]] = deque(maxlen=TREND_ROUNDS + 1)
+        self._degraded = ""
+        self._rolled_back = 0
         self._traffic: deque[tuple[float, int, int]] = deque(maxlen=MAX_SAMPLES)
 
     def report(self, event: str, facts: Mapping[str, object]) -> None:
@@ -57,6 +59,10 @@ class Monitor:
             self._journal.append(event, **cast(Mapping[str, Fact], facts))
         except StateError as error:
             log_event(self._logger, logging.WARNING, "journal.failed", msg=str(error))
+        if event in ("state.degraded", "state.recovered"):
+            self._degraded = str(facts.get("reason", ""))
+        if isinstance(count := facts.get("rolled_back"), int):
+            self._rolled_back = count
         shown = self._round_facts(facts) if event == "round.done" else dict(facts)
         level = logging.WARNING if event in WARNINGS else logging.INFO
         if event in DETAILS and facts.get("peer"):  # an address without a peer is one that somebody named
@@ -72,8 +78,9 @@ class Monitor:
             self._traffic.popleft()
 
     def figures(self) -> dict[str, Json]:
-        """Uptime, rates of the last minute, and how accuracy has changed over the last rounds."""
+        """Uptime, what the disk refuses, rates of the last minute, and the trend of the accuracy."""
         found: dict[str, Json] = {"uptime_s": round(self._now_s() - self._started_s, 3)}
+        found |= {"degraded": self._degraded, "rolled_back": self._rolled_back}
         found |= {"sent_bytes_per_s": None, "received_bytes_per_s": None}
         if len(self._traffic) > 1:
             (begin_s, sent, received), (end_s, sent_now, received_now) = self._traffic[0], self._traffic[-1]

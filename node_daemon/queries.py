@@ -116,7 +116,8 @@ def _status_text(found: dict[str, Json]) -> str:
     second = (
         f"peers {found.get('linked')} up of {others}      last problem: {found.get('last_problem') or 'none'}"
     )
-    return "   ".join(first) + "\n" + second
+    third = f"\ndegraded: {found['degraded']}" if found.get("degraded") else ""
+    return "   ".join(first) + "\n" + second + third
 
 
 def _of(rounds: Json) -> str:

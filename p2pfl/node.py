@@ -151,7 +151,10 @@ class Node:
         return Snapshot(values, arrays)
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Take up a snapshot before ``Started``: the start barrier is the restored node's."""
+        """Take up a snapshot before ``Started``: the start barrier is the restored node's.
+
+        A snapshot that names no members is of a node that has not been through the barrier.
+        """
         prefix = "protocol."
         self._protocol.restore(
             Snapshot(
@@ -159,8 +162,9 @@ class Node:
                 {k.removeprefix(prefix): a for k, a in snapshot.arrays.items() if k.startswith(prefix)},
             )
         )
-        members = snapshot.values.get("node.members", [])
-        self._barrier.expect(frozenset(str(m) for m in members) if isinstance(members, list) else frozenset())
+        members = snapshot.values.get("node.members")
+        if isinstance(members, list):
+            self._barrier.expect(frozenset(str(m) for m in members))
 
     def _receive(self, event: Received, now_s: float) -> list[NodeEffect]:
         self._membership.touch(event.sender, now_s)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from node_daemon import checkpoint
+from node_daemon.checkpoint_writer import FREE_SPACE_FACTOR
 from node_daemon.doctor.finding import Case, Finding, fail, ok, warn
 from p2pfl.errors import StateError
 
@@ -51,7 +52,7 @@ def disk(case: Case, *, free_bytes: Callable[[Path], int] | None = None) -> Sequ
     entries = checkpoint.list_checkpoints(case.paths.state)
     size = entries[0].size_bytes if entries else LEAST_BYTES // FEW_CHECKPOINTS
     words = f"{free / 1e9:.1f} GB free where {folder} is"
-    if free < checkpoint.FREE_SPACE_FACTOR * size:
+    if free < FREE_SPACE_FACTOR * size:
         return fail("disk", f"{words}; the next checkpoint needs {2 * size / 1e9:.1f}", "make room")
     if free < FEW_CHECKPOINTS * size:
         return warn("disk", f"{words}, less than {FEW_CHECKPOINTS} checkpoints", "make room")

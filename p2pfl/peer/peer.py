@@ -235,8 +235,7 @@ class Peer:
 
     def peer_up(self, peer: Greeting) -> None:
         """A first link to this process of the peer is up."""
-        facts = {"peer": peer.id, "name": peer.name, "address": peer.address}
-        self._around.report("peer.up", facts)
+        self._around.report("peer.up", {"peer": peer.id, "name": peer.name, "address": peer.address})
         admission = self._around.admission
         if admission is not None and admission.trust is not self.node.trust:  # it has proved the network key
             self._engine.put(TrustChanged(admission.trust))
@@ -381,13 +380,14 @@ class Peer:
         return Checkpoint(self._tally.model, self._workshop.state, self.node.snapshot(), self._tally.round)
 
     def _training_failed(self, error: Exception) -> None:
-        self._report_problem("train.failed", {"problem": f"{type(error).__name__}: {error}"})
+        facts = {"problem": f"{type(error).__name__}: {error}", "rolled_back": self._workshop.rolled_back}
+        self._report_problem("train.failed", facts)
 
     def _disk_changed(self, error: StateError | None) -> None:
         if error is None:
             self._around.report("state.recovered", {})
         else:
-            self._report_problem("state.degraded", {"problem": str(error)})
+            self._report_problem("state.degraded", {"problem": str(error), "reason": error.what})
 
     def _report_problem(self, event: str, facts: Mapping[str, object]) -> None:
         self._tally.last_problem = f"{event}: {facts.get('problem', '')}"

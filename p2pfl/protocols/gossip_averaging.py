@@ -22,6 +22,12 @@ undirected graph a neighbour is never more than one round ahead in lockstep; on 
 far ahead as our own message needs to reach it.)
 
 A crash loses at most the round that was under way: round and model are stored before the next one begins.
+
+In a run in ``lockstep`` no crash changes a byte on an undirected graph.  A member whose link is down is
+waited for until it is back, nothing later counts for the model of this round, and no round is skipped.  A
+node that is killed has stored all of its rounds but the one under way, so that on its return its neighbours
+have come at most one round further; they keep, and store, the trained model of the round before, and give it
+to whoever asks again by sending its own.  Along a one-way edge the receiver goes on as without lockstep.
 """
 
 from collections.abc import Mapping
@@ -58,6 +64,7 @@ DEFAULT_ROUNDS = 40
 MAX_ROUND = 2**32  # a greater number is nobody's round
 JUMP = 2  # rounds that all senders must be ahead before a node skips what lies between
 MODEL = "model"
+BEFORE = "before"
 AHEAD = "ahead"  # words only: "I am in this round, what you wait for will not come"
 
 
@@ -66,7 +73,7 @@ class GossipAveraging:
 
     bodies: ClassVar[Mapping[str, tuple[int, str]]] = MappingProxyType({MODEL: (1, "float32")})
 
-    def __init__(self, setup: Setup, *, round_timeout_s: float = 30.0) -> None:
+    def __init__(self, setup: Setup, *, round_timeout_s: float = 30.0, lockstep: bool = False) -> None:
         if isnan(round_timeout_s) or round_timeout_s < 0:
             raise ConfigError(
                 f"round_timeout_s = {round_timeout_s} is no waiting time",
@@ -75,6 +82,8 @@ class GossipAveraging:
             )
         self._setup = setup
         self._timeout_s = 0.0 if isinf(round_timeout_s) else round_timeout_s
+        self._lockstep = lockstep
+        self._before: Model | None = None  # in lockstep: what was shared in the round before
         self._view: View | None = None
         self._round = 0  # the round under way; rounds when finished
         self._model = setup.model
@@ -103,13 +112,19 @@ class GossipAveraging:
                 return []
 
     def snapshot(self) -> Snapshot:
-        """The round to begin with, and the model to begin it with."""
-        return Snapshot({"round": self._round, **model_values(self._model)}, {MODEL: self._model.params})
+        """The round to begin with, and the model for it; in lockstep also what was shared before."""
+        values = {"round": self._round, **model_values(self._model)}
+        if self._before is None:
+            return Snapshot(values, {MODEL: self._model.params})
+        arrays = {MODEL: self._model.params, BEFORE: self._before.params}
+        return Snapshot({**values, **model_values(self._before, BEFORE)}, arrays)
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on at the round after the last stored one."""
         self._round = whole_number(snapshot, "round")
         self._model = restored_model(snapshot, MODEL)
+        if self._lockstep and BEFORE in snapshot.arrays:
+            self._before = restored_model(snapshot, BEFORE)
 
     def _is_finished(self) -> bool:
         return 0 < self._setup.rounds <= self._round
@@ -130,8 +145,9 @@ class GossipAveraging:
         if self._view is None or (self._exchange is not None and not self._is_finished()):
             return []
         if self._is_finished():
-            return [*self._finish(self._model), *self._share()]
-        self._catch_up(self._view)
+            return [*self._finish(self._before or self._model), *self._share()]
+        if not self._lockstep:
+            self._catch_up(self._view)
         self._buffer.forget_before(self._round)
         self._exchange = _Exchange(self._view.neighbourhood(self._round))
         return [Train(self._model)]
@@ -186,7 +202,7 @@ class GossipAveraging:
 
     def _keep(self, sender: str, round: int, model: Model) -> list[Effect]:
         if round < self._shared_round():
-            return self._say_ahead(sender)
+            return self._repeat(sender, round) or self._say_ahead(sender)
         if not self._is_expected(sender, round) or model.params.shape != self._model.params.shape:
             return []
         self._buffer.add(sender, round, model)
@@ -206,6 +222,14 @@ class GossipAveraging:
             return []
         return [Send(sender, Message(AHEAD, shared), replaces=AHEAD)]
 
+    def _repeat(self, sender: str, round: int) -> list[Effect]:
+        """In lockstep: what this node shared in the round before, for one that was killed in it."""
+        if self._before is None or round != self._shared_round() - 1 or self._view is None:
+            return []
+        if sender not in self._view.neighbourhood(round).send_to:
+            return []
+        return [Send(sender, Message(MODEL, round, self._before), replaces=f"{MODEL}.{round}")]
+
     def _note_ahead(self, sender: str, round: int) -> list[Effect]:
         if not self._is_expected(sender, round):
             return []
@@ -221,7 +245,7 @@ class GossipAveraging:
         exchange = self._exchange
         if exchange is None or exchange.trained is None or self._is_finished():
             return []
-        if self._buffer.latest(sender) >= self._round:
+        if not self._is_missing(sender):
             exchange.awaited.discard(sender)
         return [] if exchange.awaited else self._merge()
 
@@ -235,15 +259,29 @@ class GossipAveraging:
         """Is anybody waited for?  Remembers whom, so that the missing can be named."""
         assert self._view is not None
         assert self._exchange is not None
-        present = self._view.live & self._view.accepted
+        in_step = self._in_step() & frozenset(self._view.members)  # also while their links are down
+        present = (self._view.live | in_step) & self._view.accepted
         still_sending = self._view.neighbourhood(self._round).receive_weights
         self._exchange.awaited = {
             sender
             for sender in self._exchange.neighbourhood.receive_weights
-            if sender in present and sender in still_sending and self._buffer.latest(sender) < self._round
+            if sender in present and sender in still_sending and self._is_missing(sender)
         }
         self._exchange.waited_for |= self._exchange.awaited
         return bool(self._exchange.awaited)
+
+    def _is_missing(self, sender: str) -> bool:
+        """May its model of this round still come?  Links are in order: what is overtaken is lost."""
+        if sender in self._in_step():
+            return self._buffer.get(sender, self._round) is None
+        return self._buffer.latest(sender) < self._round
+
+    def _in_step(self) -> frozenset[str]:
+        """Senders that are never more than one round away: in lockstep, those this node sends to as well."""
+        if not self._lockstep or self._exchange is None:
+            return frozenset()
+        hood = self._exchange.neighbourhood
+        return frozenset(hood.send_to) & hood.receive_weights.keys()
 
     def _merge(self) -> list[Effect]:
         exchange = self._exchange
@@ -258,6 +296,7 @@ class GossipAveraging:
         missing = exchange.waited_for.difference(arrived)
         adopt = Adopt(self._model, self._round + 1, tuple(sorted(arrived)), tuple(sorted(missing)))
         self._round += 1
+        self._before = exchange.trained if self._lockstep else None
         if self._is_finished():
             return [adopt, Store(), *self._finish(exchange.trained, exchange.has_sent)]
         self._exchange = None

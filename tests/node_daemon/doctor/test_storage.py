@@ -2,7 +2,7 @@ from pathlib import Path
 
 import numpy as np
 
-from node_daemon import checkpoint
+from node_daemon.checkpoint_writer import CheckpointWriter
 from node_daemon.doctor import storage
 from p2pfl.model import Checkpoint, Model, Snapshot
 from tests.node_daemon.doctor.cases import case_of, in_words
@@ -10,7 +10,7 @@ from tests.node_daemon.doctor.cases import case_of, in_words
 
 def keep(home: Path, round: int) -> Path:
     model = Model(np.full(100, round, np.float32), round)
-    return checkpoint.write(home / "state", Checkpoint(model, {}, Snapshot({}), round))
+    return CheckpointWriter(home / "state").write(Checkpoint(model, {}, Snapshot({}), round))
 
 
 def damage(path: Path) -> None:
