@@ -127,12 +127,15 @@ class Log:
     reports: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     disk_failures: int = 0
+    most_kept: int | None = None  # checkpoints, of a run that does thousands of rounds
 
     def store(self, checkpoint: Checkpoint) -> None:
         if self.disk_failures:
             self.disk_failures -= 1
             raise StateError("disk full")
         self.stored.append(checkpoint)
+        if self.most_kept is not None:
+            del self.stored[: -self.most_kept]
 
     def report(self, event: str, facts: Mapping[str, object]) -> None:
         self.reports.append((event, facts))

@@ -28,7 +28,7 @@ def test_a_bug_in_a_decoder_ends_its_link_and_the_next_link_works(
     async def story() -> None:
         anna, bert = await world.pair()
         with monkeypatch.context() as patch:
-            patch.setitem(inbound._DECODERS, FrameType.HEARTBEAT, fail)  # type: ignore[attr-defined]
+            patch.setitem(inbound._DECODERS, FrameType.HEARTBEAT, fail)
             anna.link.send(Heartbeat(1, b"roster"))
             assert await bert.down() == "internal_error"
         await anna.down()
