@@ -70,7 +70,8 @@ async def test_a_broken_link_is_seen_by_both_the_rest_goes_on_and_it_comes_back(
         assert not any(was_missing(member, one) for member in web.members if member is not other)
 
 
-@pytest.mark.parametrize("fault", _cases(_stall, _stall_one_way))
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", [_stall, _stall_one_way], ids=["stall", "stall_one_way"])
 async def test_a_silent_link_costs_its_two_ends_a_deadline_per_round_and_comes_back(
     tmp_path: Path, fault: Fault
 ) -> None:
