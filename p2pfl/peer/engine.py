@@ -9,6 +9,7 @@ from functools import partial
 from p2pfl.events import Received
 from p2pfl.membership import Heard
 from p2pfl.node import Node, NodeEffect, NodeInput
+from p2pfl.peer.faults import Faults
 from p2pfl.peer.tasks import Tasks
 from p2pfl.transports.fence import Fence
 
@@ -16,8 +17,8 @@ from p2pfl.transports.fence import Fence
 class Engine:
     """Handles events strictly in order; the effects of one are carried out before the next is handled.
 
-    An exception over what a peer said goes to ``peer_failed``, and what it said is dropped.  Any other goes
-    to the loop's exception handler, and nothing more is handled: the node's state cannot be relied on.
+    After an exception over what a peer said, that is dropped.  After any other nothing more is handled: the
+    node's state cannot be relied on.  ``faults`` is told of both.
     """
 
     def __init__(
@@ -26,18 +27,19 @@ class Engine:
         carry_out: Callable[[NodeEffect], None],
         settled: Callable[[], None],
         *,
-        peer_failed: Callable[[str, Exception], None],
+        faults: Faults,
         is_offloaded: bool,
     ) -> None:
         self._node = node
         self._carry_out = carry_out
         self._settled = settled
-        self._peer_failed = peer_failed
+        self._faults = faults
         self._events: deque[NodeInput] = deque()
         self._worker = ThreadPoolExecutor(1, "node") if is_offloaded else None
         self._tasks = Tasks()
         self._is_busy = False
         self._is_closed = False
+        self.has_failed = False  # the node's state must not be stored
 
     def put(self, event: NodeInput) -> None:
         """Handle an event now, or after those that came before it."""
@@ -94,12 +96,11 @@ class Engine:
     def _failed(self, event: NodeInput, error: Exception) -> None:
         match event:
             case Received(peer) | Heard(peer):
-                self._peer_failed(peer, error)
+                self._faults.of_peer(peer, error)
             case _:
                 self._crashed(error)
 
     def _crashed(self, error: Exception) -> None:
-        self._is_closed = True
+        self._is_closed = self.has_failed = True
         self._events.clear()
-        context = {"message": "the node has failed", "exception": error}
-        asyncio.get_running_loop().call_exception_handler(context)
+        self._faults.of_node(error)

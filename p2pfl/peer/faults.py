@@ -36,6 +36,10 @@ class Faults:
         self._note({"peer": peer}, error)
         self._cut(peer, CODE, WORDS)
 
+    def of_node(self, error: Exception) -> None:
+        """The node's own state may be half changed: it ends."""
+        self._crash(error)
+
     def of_loop(self, _loop: asyncio.AbstractEventLoop, context: Mapping[str, object]) -> None:
         """The event loop's exception handler."""
         found = context.get("exception")

@@ -115,8 +115,7 @@ class Peer:
         )
         is_large = learner.schema.parameters >= OFFLOAD_PARAMETERS
         self._faults = Faults(self._report_problem, self._links.cut, self._crash)
-        failed = self._faults.of_peer
-        self._engine = Engine(node, self._carry_out, self._look, peer_failed=failed, is_offloaded=is_large)
+        self._engine = Engine(node, self._carry_out, self._look, faults=self._faults, is_offloaded=is_large)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._stopping: asyncio.Future[None] | None = None
         self._seen: View | None = None
@@ -214,7 +213,7 @@ class Peer:
             timer.cancel()
         await self._engine.close()
         await self._workshop.close()
-        if self.node.is_running:
+        if self.node.is_running and not self._engine.has_failed:
             self._outgoing.put(self._checkpoint())
         await self._outgoing.flush()
         for discovery in discoveries:

@@ -15,7 +15,7 @@ def rows() -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[1:]]
 
 
-def tests_here() -> set[str]:
+def defined_here() -> set[str]:
     found = set()
     for path in HERE.glob("test_*.py"):
         if path.name != Path(__file__).name:
@@ -33,11 +33,11 @@ def test_every_failure_has_a_behaviour_a_bound_and_tests_that_exist() -> None:
         assert all(row), row
         named = re.findall(r"`(test_\w+)`", row[-1])
         assert named, row
-        assert set(named) <= tests_here(), row
+        assert set(named) <= defined_here(), row
 
 
 def test_every_test_stands_in_the_table() -> None:
     named = re.findall(r"`(test_\w+)`", " ".join(row[-1] for row in rows()))
 
-    assert sorted(named) == sorted(tests_here())
+    assert sorted(named) == sorted(defined_here())
     assert len(rows()) == ROWS
