@@ -6,12 +6,19 @@ from pathlib import Path
 import pytest
 from _pytest.mark import ParameterSet
 
+from p2pfl.peer import links as links_module
 from tests.chaos.proxy import FAIR, Way, Weather
 from tests.chaos.web import Net, Web, id_of, running, was_missing
 from tests.p2pfl.peer.crowd import Member
 
 LARGE = 150_000  # parameters: 600 kB
 Fault = Callable[[Net, str, str], None]
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back-off ends at a second instead of thirty."""
+    monkeypatch.setattr(links_module, "LAST_RETRY_S", 1.0)
 
 
 def _cut(net: Net, one: str, other: str) -> None:

@@ -14,6 +14,7 @@ from p2pfl.events import Message, Received
 from p2pfl.learning.learner import TrainingState
 from p2pfl.model import Model
 from p2pfl.node import NodeEffect, NodeInput
+from p2pfl.peer import links as links_module
 from p2pfl.wire.limits import Limits
 from p2pfl.wire.packets import Envelope, Packet
 from tests.chaos.proxy import FAIR, Weather
@@ -27,6 +28,12 @@ SLOW = Weather(bytes_per_s=100_000)
 STALLED = Weather(is_stalled=True)
 SPARE_S = 2.0  # for what else a busy machine does
 DEATH_S = QUICK.silence_s + QUICK.suspicion_s
+
+
+@pytest.fixture(autouse=True)
+def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Back-off ends at a second instead of thirty."""
+    monkeypatch.setattr(links_module, "LAST_RETRY_S", 1.0)
 
 
 async def eventually(is_so: Callable[[], bool]) -> None:
