@@ -19,6 +19,7 @@ from tests.p2pfl.peer.crowd import Crowd, Member
 
 DEADLINE_S = 20.0
 ROUND_TIMEOUT_S = 0.4
+TRAINING_S = 0.02  # so that one who is cut off does not do thousands of rounds alone
 NETWORK = bytes(32)
 # A body of the large model in these tests must move by its half per window.
 QUICK_LIMITS = Limits(connect_s=1.0, handshake_s=1.0, closing_s=0.3, transfer_window_s=0.5)
@@ -122,6 +123,7 @@ class Web:
         )
         made = self._crowd.member(someone(name).id, number, incarnation=incarnation, make_transport=transport)
         made.log.most_kept = 2
+        made.learner.takes_s = TRAINING_S
         return made
 
     async def rounds(self, count: int, *members: Member) -> None:

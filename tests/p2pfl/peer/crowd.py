@@ -39,6 +39,7 @@ class Adder:
         self.schema = Schema((("x", (parameters,), "float32"),))
         self.number = number
         self.failures = 0
+        self.takes_s = 0.0  # a training
         self.may_train = threading.Event()
         self.may_train.set()
 
@@ -53,6 +54,8 @@ class Adder:
         gradient_offset: NDArray[np.float32] | None = None,
     ) -> tuple[Model, TrainingState]:
         assert self.may_train.wait(10)
+        if self.takes_s:
+            threading.Event().wait(self.takes_s)
         if self.failures:
             self.failures -= 1
             raise RuntimeError("out of luck")
