@@ -55,6 +55,13 @@ class Net:
         """The proxies that carry what these two say to each other."""
         return [self._proxies[pair] for pair in ((one, other), (other, one)) if pair in self._proxies]
 
+    def forwarded(self, sender: str, receiver: str) -> int:
+        """Bytes that one has sent to the other over the connections that are open."""
+        dialled = [(proxy, Way.OUT) for pair, proxy in self._proxies.items() if pair == (sender, receiver)]
+        taken = [(proxy, Way.BACK) for pair, proxy in self._proxies.items() if pair == (receiver, sender)]
+        flows = [one.flows[way] for proxy, way in (*dialled, *taken) for one in proxy.connections]
+        return sum(flow.forwarded_bytes for flow in flows)
+
     def refuse(self, one: str, other: str, *, is_refusing: bool = True) -> None:
         """Whether new connections between the two are reset from now on."""
         (self._refusing.add if is_refusing else self._refusing.discard)(frozenset({one, other}))
@@ -179,6 +186,5 @@ async def running(web: Web) -> AsyncIterator[Web]:
         yield web
     finally:
         for member in web.members:
-            if member.task is not None and not member.task.done():
-                await member.stop()
+            await member.stop()  # raises what has ended it before its time
         await web.net.close()
