@@ -47,6 +47,7 @@ _FIRST = ("peer", "round", "msg", "problem")  # shown without their name, before
 _LAST = ("elapsed_s",)  # without its name, after them
 _BARE = frozenset(_FIRST + _LAST)
 _LONG = frozenset({"msg", "problem"})  # sentences
+_HIDDEN = frozenset({"traceback"})  # of many lines: in JSON only
 _DASHED_ID = ID_CHARACTERS + 7
 
 
@@ -119,7 +120,7 @@ class TextFormatter(logging.Formatter):
         level = "WARN" if record.levelno == logging.WARNING else record.levelname
         facts = _named(_facts_of(record))
         words = [_word(name, facts[name]) for name in _FIRST if name in facts]
-        others = (name for name in facts if name not in _BARE and facts[name] not in ((), [], ""))
+        others = (name for name in facts if name not in _BARE | _HIDDEN and facts[name] not in ((), [], ""))
         words += [f"{_label(name)} {_word(name, facts[name])}" for name in others]
         words += [_word(name, facts[name]) for name in _LAST if name in facts]
         if record.exc_info and record.exc_info[0] is not None:

@@ -26,6 +26,7 @@ WARNINGS = frozenset(
         "state.degraded",
         "discovery.failed",
         "journal.failed",
+        "link.failed",
     }
 )
 DETAILS = frozenset({"peer.unreachable"})  # back-off reports them often

@@ -45,6 +45,7 @@ from p2pfl.membership import (
 from p2pfl.model import Checkpoint, Model
 from p2pfl.node import Node, NodeEffect
 from p2pfl.peer.engine import Engine
+from p2pfl.peer.faults import Faults
 from p2pfl.peer.linking import members_to_link
 from p2pfl.peer.links import Links
 from p2pfl.peer.outgoing import Outgoing
@@ -115,7 +116,8 @@ class Peer:
             limits=options.limits,
         )
         is_large = learner.schema.parameters >= OFFLOAD_PARAMETERS
-        self._engine = Engine(node, self._carry_out, self._look, is_offloaded=is_large)
+        self._faults = Faults(self._report_problem, self._links.cut, self._crash)
+        self._engine = Engine(node, self._carry_out, self._look, faults=self._faults, is_offloaded=is_large)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._stopping: asyncio.Future[None] | None = None
         self._seen: View | None = None
@@ -124,7 +126,7 @@ class Peer:
         """Listen, look for peers, and take part until ``stop``; raises ConfigError if it cannot listen."""
         loop = asyncio.get_running_loop()
         self._stopping = loop.create_future()
-        loop.set_exception_handler(self._crash)
+        loop.set_exception_handler(self._faults.of_loop)
         started: list[Discovery] = []
         try:
             address = await self._links.open(self._greet)
@@ -217,19 +219,16 @@ class Peer:
             timer.cancel()
         await self._engine.close()
         await self._workshop.close()
-        if self.node.is_running:
+        if self.node.is_running and not self._engine.has_failed:
             self._outgoing.put(self._checkpoint())
         await self._outgoing.flush()
         for discovery in discoveries:
             await discovery.close()
         await self._links.close()
 
-    def _crash(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        error = context.get("exception")
-        if self._stopping is None or self._stopping.done():
-            return
-        cause = error if isinstance(error, Exception) else RuntimeError(str(context.get("message")))
-        self._stopping.set_exception(cause)
+    def _crash(self, error: Exception) -> None:
+        if self._stopping is not None and not self._stopping.done():
+            self._stopping.set_exception(error)
 
     # What links tell (LinksOwner).
 

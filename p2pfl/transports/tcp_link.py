@@ -10,6 +10,7 @@ from p2pfl.errors import P2PError, RemoteError, TransportError
 from p2pfl.identity.admission import NotAdmittedError
 from p2pfl.membership import Heartbeat
 from p2pfl.transports.addresses import as_dialled
+from p2pfl.transports.fence import Fence, tell_of_connection
 from p2pfl.transports.opening import Opening
 from p2pfl.transports.tcp_socket import WAKE_BYTES, TcpSocket
 from p2pfl.transports.tcp_writer import Outgoing, TcpWriter
@@ -67,6 +68,7 @@ class TcpLink(asyncio.BufferedProtocol):
         self._wanted = peer
         self._deadline_s = deadline_s
         self._opening: Opening | None = None  # of a secure link
+        self._fence = Fence(self._break_down)
         self._inbound = Inbound(shared.limits, shared.schema, shared.pool)
         self._transport: asyncio.Transport
         self._socket: TcpSocket
@@ -145,7 +147,8 @@ class TcpLink(asyncio.BufferedProtocol):
         """There may be memory for the body that waits."""
         if not self._reason:
             self._transport.resume_reading()
-            self._take(self._inbound.retry())
+            with self._fence:
+                self._take(self._inbound.retry())
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is connected, and encrypted if links are: whoever is to speak first does."""
@@ -160,7 +163,8 @@ class TcpLink(asyncio.BufferedProtocol):
         self._start_timer(self._shared.limits.handshake_s, self._expire)
         if self._deadline_s is not None:
             self._start_timer(self._deadline_s - asyncio.get_running_loop().time(), self._expire)
-        self._open()
+        with self._fence:
+            self._open()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Where the event loop puts what it reads."""
@@ -168,7 +172,8 @@ class TcpLink(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Something was read."""
-        self._take(self._inbound.received(nbytes))
+        with self._fence:
+            self._take(self._inbound.received(nbytes))
 
     def pause_writing(self) -> None:
         """The peer reads more slowly than we write."""
@@ -294,6 +299,12 @@ class TcpLink(asyncio.BufferedProtocol):
         else:
             farewell = encode_goodbye(Goodbye(there.code, there.what))
         self._end(f"{here.code}: {here.what}", farewell)
+
+    def _break_down(self, error: Exception) -> None:
+        """A bug in what serves this link: it ends, and nothing else does."""
+        tell_of_connection(self.address, error)
+        self._fail(TransportError(f"the link to {self.address} has failed: {type(error).__name__}: {error}"))
+        self.abort("internal_error")
 
     def _end(self, reason: str, farewell: bytes) -> None:
         if self._reason:
