@@ -31,6 +31,7 @@ REFUSAL_CODES: Mapping[str, int] = {
     "wrong_plan": 10,
     "unexpected_frame": 11,
     "too_big": 12,
+    "crowded": 13,
 }
 _WORDS = {number: word for word, number in REFUSAL_CODES.items()}
 MAX_REASON = 500  # characters of a refusal, which quotes the words of two plans

@@ -178,7 +178,7 @@ def test_a_listener_that_hangs_up_is_a_transport_error(world: World) -> None:
 
 def test_when_many_do_not_greet_the_oldest_gives_way_to_the_newcomer(world: World) -> None:
     async def story() -> None:
-        bert = await world.end("bert", limits=Limits(greeting_links=3))
+        bert = await world.end("bert", limits=Limits(greeting_links=3, loopback_times=1))
         mute = [await Stranger.calls(bert) for _ in range(5)]
         honest = await Stranger.calls(bert)
         await honest.greets()

@@ -327,7 +327,7 @@ def test_who_says_nothing_is_cut_off_after_the_time_for_the_whole_handshake(
 
 def test_the_oldest_stranger_gives_way_before_tls_too_and_a_peer_still_gets_in(world: World) -> None:
     async def story() -> None:
-        bert = await world.end("bert", limits=Limits(greeting_links=3))
+        bert = await world.end("bert", limits=Limits(greeting_links=3, loopback_times=1))
         strangers = [socket.create_connection(parse_address(bert.address)) for _ in range(6)]
         await bert.until(lambda: len(bert.refused) >= 3)
         anna = await world.end("anna")
