@@ -16,7 +16,6 @@ from tests.p2pfl.transports.fuzzing import resident_bytes
 
 RETRY_S = 0.05
 AT_ONCE = 50  # connections being made: more than a listener's queue holds would wait in the kernel
-SLOW_S = 1.0  # between two bytes of a slow sender
 STRICT = Limits(loopback_times=1)  # this machine counts as any other
 
 
@@ -36,6 +35,7 @@ class Crowd:
     end: End
     connections: int
     addresses: int
+    slow_s: float  # between two bytes of a slow sender
     lasted_s: list[float] = field(default_factory=list)
     begun: int = 0
     is_half_here: asyncio.Event = field(default_factory=asyncio.Event)
@@ -75,7 +75,7 @@ class Crowd:
         for byte in b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03":  # TLS begins so
             with suppress(OSError):  # it has been shut down
                 await loop.sock_sendall(connection, bytes([byte]))
-                await asyncio.sleep(SLOW_S)
+                await asyncio.sleep(self.slow_s)
                 continue
             return
 
@@ -94,7 +94,7 @@ async def gets_in(end: End, address: str) -> float:
 
 async def besiege(world: World, connections: int, *, addresses: int, limits: Limits) -> Crowd:
     bert, anna = await world.end("bert", limits=limits), await world.end("anna")
-    crowd = Crowd(bert, connections, addresses)
+    crowd = Crowd(bert, connections, addresses, slow_s=limits.handshake_s / 5)
     before = resident_bytes()
     coming = asyncio.get_running_loop().create_task(crowd.come())
     await crowd.is_half_here.wait()
@@ -113,7 +113,7 @@ async def besiege(world: World, connections: int, *, addresses: int, limits: Lim
 
 
 def test_fifty_that_say_nothing_do_not_keep_an_honest_peer_out(world: World) -> None:
-    limits = Limits(loopback_times=1, handshake_s=0.5)
+    limits = Limits(loopback_times=1, handshake_s=0.3)
     crowd = world.run(lambda: besiege(world, 50, addresses=10, limits=limits))
 
     assert max(crowd.lasted_s) < 2.0
