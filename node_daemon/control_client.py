@@ -62,7 +62,7 @@ def _read_line(connection: socket.socket) -> bytes:
 def _result(path: Path, answer: bytes) -> dict[str, Json]:
     try:
         response = json.loads(answer)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unreachable(path, "it ended before it answered") from error
     if not isinstance(response, dict):
         raise _unreachable(path, "its answer makes no sense")

@@ -44,7 +44,9 @@ from p2pfl.transports.event_loops import loop_factory
 from p2pfl.transports.probe import PROBE
 from p2pfl.transports.tcp import TcpTransport
 from p2pfl.transports.tls import Security
+from p2pfl.wire.gate import host_of
 from p2pfl.wire.limits import Limits
+from p2pfl.wire.throttle import Throttle
 
 STOP_S = 9.0  # for checkpoint and good-byes; then the process ends all the same
 WAIT_RAN_OUT = 9  # exit code
@@ -122,6 +124,7 @@ class Daemon:
         self._discoveries: list[Discovery] = []
         self._is_stopping = False
         self._rounds = _Rounds()
+        self._throttle = Throttle()
 
     async def run(self) -> int:
         """Take part until stopped; raises P2PError when company, a port or the disk is not to be had."""
@@ -235,11 +238,17 @@ class Daemon:
         if error.code == PROBE:
             self._monitor.report("peer.probed", {"address": address})
             return
-        if isinstance(error, NotAdmittedError) and self._trust.mode == "list":
-            words = f"asks to exchange models; to allow it: p2pnode trust add {error.peer}"
-            self._monitor.report("peer.pending", {"peer": error.peer, "address": address, "problem": words})
+        peer = error.peer if isinstance(error, NotAdmittedError) else ""
+        now_s = asyncio.get_running_loop().time()
+        count = self._throttle.note(error.code, peer or host_of(address).name, now_s)
+        if count == 0:
             return
-        self._monitor.report("peer.refused", {"address": address, "code": error.code, "problem": str(error)})
+        facts: dict[str, object] = {"address": address} | ({"count": count} if count > 1 else {})
+        if peer and self._trust.mode == "list":
+            words = f"asks to exchange models; to allow it: p2pnode trust add {peer}"
+            self._monitor.report("peer.pending", {"peer": peer, **facts, "problem": words})
+            return
+        self._monitor.report("peer.refused", {**facts, "code": error.code, "problem": str(error)})
 
     def _watch(self, event: str, facts: Mapping[str, object]) -> None:
         """Follow what the peer reports: the address, the traffic, and whether all rounds are done."""

@@ -41,6 +41,17 @@ class Trust:
         is_watching = peer in self.observers and peer not in self.deny
         return is_watching or self.accepts(peer) or self.shares_with(peer)
 
+    def is_guest(self, peer: str) -> bool:
+        """Is it let in only because anybody may have our model?"""
+        is_open = self.share_with is None and self.accept_from is not None
+        return (
+            bool(peer)
+            and is_open
+            and not self.names(peer)
+            and peer not in self.proved
+            and peer not in self.deny
+        )
+
     def names(self, peer: str) -> bool:
         """Does a list say this very id, so that it may be looked for?"""
         lists = (self.accept_from or frozenset(), self.share_with or frozenset(), self.observers)

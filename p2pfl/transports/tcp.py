@@ -18,6 +18,8 @@ from typing import Any, assert_never
 
 from p2pfl.errors import ConfigError, RemoteError, TransportError
 from p2pfl.transports.addresses import format_address, parse_address, port_holder
+from p2pfl.transports.guests import Guests
+from p2pfl.transports.strangers import Strangers
 from p2pfl.transports.tcp_link import Stage, Surroundings, TcpLink
 from p2pfl.transports.tls import Security, tls_problem
 from p2pfl.transports.tls_door import Knock, TlsDoor
@@ -60,8 +62,8 @@ class TcpTransport:
         self._links: set[TcpLink] = set()
         self._door: TlsDoor | None = None  # instead of a server, with security
         self._knocks: dict[Knock, float] = {}  # accepted, TLS not up yet; until when they have time
-        self._coming: dict[TcpLink, Knock] = {}  # links made for them
-        self._strangers: dict[TcpLink | Knock, None] = {}  # accepted, have not greeted; oldest first
+        self._strangers = Strangers(limits, self._report)
+        self._guests = Guests(limits, self._is_guest)
         self._blocked: list[TcpLink] = []  # wait for memory
         self._is_closed = False
         self._all_ended = asyncio.Event()
@@ -80,6 +82,7 @@ class TcpTransport:
             handler=handler,
             report=self._report,
             tell=self._told,
+            objection=self._guests.objection,
             security=self._security,
         )
         try:
@@ -145,6 +148,8 @@ class TcpTransport:
         if self._shared is not None:
             self._shared.pool.change_limits(limits)
             self._shared = replace(self._shared, limits=limits, schema=schema)
+        self._strangers.change_limits(limits)
+        self._guests.limits = limits
         if self._door is not None:
             self._door.change_limits(limits)
 
@@ -184,25 +189,24 @@ class TcpTransport:
         assert self._shared is not None
         return TcpLink(self._shared, dialled=False)
 
-    def _knocked(self, knock: Knock) -> None:
-        """Somebody has connected and is to speak TLS."""
+    def _knocked(self, knock: Knock) -> bool:
+        """Somebody has connected and is to speak TLS: may they?"""
+        if not self._strangers.let_in(knock):
+            return False
         self._knocks[knock] = asyncio.get_running_loop().time() + self._limits.handshake_s
-        self._note_stranger(knock)
+        return True
 
     def _welcome(self, knock: Knock) -> TcpLink:
-        """The link that takes over when TLS is up, with the place of the knock among the strangers."""
+        """The link that takes over when TLS is up, with what is left of the time."""
         assert self._shared is not None
-        link = TcpLink(self._shared, dialled=False, deadline_s=self._knocks.get(knock))
-        self._coming[link] = knock
-        return link
+        return TcpLink(self._shared, dialled=False, deadline_s=self._knocks.get(knock))
 
     def _left(self, knock: Knock, error: RemoteError | None) -> None:
         """TLS is up, and there is a link, or there will be none."""
         if error is not None:
             self._report(knock.address, error)
         self._knocks.pop(knock, None)
-        self._strangers.pop(knock, None)
-        self._coming = {link: other for link, other in self._coming.items() if other is not knock}
+        self._strangers.left(knock)
         self._note_end()
 
     def _told(self, link: TcpLink, stage: Stage) -> None:
@@ -210,7 +214,8 @@ class TcpTransport:
             case Stage.CONNECTED:
                 self._connected(link)
             case Stage.UP:
-                self._strangers.pop(link, None)
+                self._strangers.greeted(link)
+                self._guests.came(link)
             case Stage.BLOCKED:
                 self._blocked.append(link)
             case Stage.ENDED:
@@ -222,23 +227,16 @@ class TcpTransport:
         self._links.add(link)
         if self._is_closed:
             link.abort("leaving")
-        elif not link.is_dialled:
-            knock = self._coming.pop(link, None)
-            if knock in self._strangers:
-                self._strangers = {link if one is knock else one: None for one in self._strangers}
-            else:
-                self._note_stranger(link)
+        elif not link.is_dialled and not self._strangers.let_in(link):
+            link.abort("refused")
 
-    def _note_stranger(self, stranger: TcpLink | Knock) -> None:
-        self._strangers.setdefault(stranger)
-        if len(self._strangers) > self._limits.greeting_links:
-            oldest = next(iter(self._strangers))
-            self._report(oldest.address, RemoteError("did not greet, and others came", code="crowded"))
-            oldest.abort("crowded")
+    def _is_guest(self, peer: str) -> bool:
+        return self._security is not None and self._security.admission.trust.is_guest(peer)
 
     def _ended(self, link: TcpLink) -> None:
         self._links.discard(link)
-        self._strangers.pop(link, None)
+        self._strangers.left(link)
+        self._guests.left(link)
         if link in self._blocked:
             self._blocked.remove(link)
         self._note_end()
@@ -258,6 +256,7 @@ class TcpTransport:
             link.retry()
 
     def _report(self, address: str, error: RemoteError) -> None:
+        self._strangers.failed(address, error)
         if self._refused is not None:
             self._refused(address, error)
 

@@ -11,6 +11,7 @@ from p2pfl.identity.admission import NotAdmittedError
 from p2pfl.membership import Heartbeat
 from p2pfl.transports.addresses import as_dialled
 from p2pfl.transports.fence import Fence, tell_of_connection
+from p2pfl.transports.guests import Objection
 from p2pfl.transports.opening import Opening
 from p2pfl.transports.tcp_socket import WAKE_BYTES, TcpSocket
 from p2pfl.transports.tcp_writer import Outgoing, TcpWriter
@@ -26,6 +27,7 @@ from p2pfl.wire.message_codec import encode_message
 from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
 from p2pfl.wire.ping import EchoAllowance, Ping, Pong, encode_ping
 from p2pfl.wire.pool import BufferPool
+from p2pfl.wire.traffic import Traffic
 
 TLS_RECORD_BYTES = 17 * 1024  # a record and its frame
 
@@ -50,6 +52,7 @@ class Surroundings:
     handler: LinkHandler
     report: Callable[[str, RemoteError], None]  # the address and the reason of a link refused or broken off
     tell: Callable[["TcpLink", Stage], None]
+    objection: Callable[[str], Objection | None]  # of ours against a link with a peer
     security: Security | None = None  # without it links are neither encrypted nor authenticated
 
 
@@ -73,6 +76,7 @@ class TcpLink(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport
         self._socket: TcpSocket
         self._writer: TcpWriter
+        self.traffic: Traffic
         self._peer: Greeting | None = None  # set while the link is up
         self._reason = ""  # why the link ends, once it does
         self._timer: asyncio.TimerHandle | None = None  # the deadline of what goes on now
@@ -159,6 +163,7 @@ class TcpLink(asyncio.BufferedProtocol):
         is_secure = self._shared.security is not None
         self._socket = TcpSocket(transport, taken_bytes=TLS_RECORD_BYTES if is_secure else 0)
         self._writer = TcpWriter(self._transport, self._shared.limits)
+        self.traffic = Traffic(self._shared.limits, self.address, asyncio.get_running_loop().time())
         self._shared.tell(self, Stage.CONNECTED)
         self._start_timer(self._shared.limits.handshake_s, self._expire)
         if self._deadline_s is not None:
@@ -249,7 +254,10 @@ class TcpLink(asyncio.BufferedProtocol):
             case Ping(payload):
                 if self._echoes.take(asyncio.get_running_loop().time()):
                     self.send(Pong(payload))
-            case Envelope() | Heartbeat() | Pong():
+            case Pong():
+                self._shared.handler.packet_received(self, arrival)
+            case Envelope() | Heartbeat():
+                self.traffic.note(arrival, asyncio.get_running_loop().time())
                 self._shared.handler.packet_received(self, arrival)
             case _:
                 assert_never(arrival)
@@ -259,6 +267,10 @@ class TcpLink(asyncio.BufferedProtocol):
         assert self._opening is not None
         answer = self._opening.answer(proof)
         self._inbound.expect(self._opening.expects)
+        objections = self._shared.objection(self._opening.peer)
+        if objections is not None:
+            self._break_off(*objections)
+            return
         if answer:
             self._writer.send_control(answer)
         if self._opening.is_proved:
@@ -276,7 +288,7 @@ class TcpLink(asyncio.BufferedProtocol):
         ours = self._own_greeting()
         if self._opening is not None:  # what it says of its id is never believed: it has proved one
             theirs = replace(theirs, id=self._opening.peer, network=ours.network)
-        objections = refusal(ours, theirs)
+        objections = refusal(ours, theirs) or self._shared.objection(theirs.id)
         if objections is not None:
             self._break_off(*objections)
             return

@@ -30,15 +30,17 @@ class Knock:
         self.task: asyncio.Task[None]
 
     def abort(self, _reason: str) -> None:
-        """Cut the connection without a word."""
+        """Cut the connection without a word; the event loop alone would first wait for a good-bye of TLS."""
+        with suppress(OSError):  # the other side has left already
+            self.connection.shutdown(socket.SHUT_RDWR)
         self.task.cancel()
 
 
 class TlsDoor:
     """Listens, and starts TLS on what it accepts.
 
-    ``welcome`` makes the protocol of a connection, ``knocked`` is told of it first, and ``left`` when there
-    was no TLS, with the reason unless the other side has just gone.
+    ``knocked`` is asked first whether a connection may begin, ``welcome`` makes its protocol, and ``left`` is
+    told when there was no TLS, with the reason unless the other side has just gone.
     """
 
     def __init__(
@@ -47,7 +49,7 @@ class TlsDoor:
         limits: Limits,
         *,
         welcome: Callable[[Knock], asyncio.BaseProtocol],
-        knocked: Callable[[Knock], None],
+        knocked: Callable[[Knock], bool],
         left: Callable[[Knock, RemoteError | None], None],
     ) -> None:
         self._security = security
@@ -89,10 +91,15 @@ class TlsDoor:
                 await asyncio.sleep(OUT_OF_FILES_PAUSE_S)
                 continue
             connection.settimeout(0)
-            knock = Knock(connection, format_address(*found[:2]))
-            knock.task = loop.create_task(self._start_tls(knock))
-            knock.task.add_done_callback(partial(self._ended, knock))
-            self._knocked(knock)
+            self._let_in(Knock(connection, format_address(*found[:2])))
+            await asyncio.sleep(0)  # a crowd at the door does not keep others waiting
+
+    def _let_in(self, knock: Knock) -> None:
+        if not self._knocked(knock):
+            knock.connection.close()
+            return
+        knock.task = asyncio.get_running_loop().create_task(self._start_tls(knock))
+        knock.task.add_done_callback(partial(self._ended, knock))
 
     async def _start_tls(self, knock: Knock) -> None:
         knock.is_begun = True

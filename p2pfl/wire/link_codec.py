@@ -32,6 +32,7 @@ REFUSAL_CODES: Mapping[str, int] = {
     "unexpected_frame": 11,
     "too_big": 12,
     "probe": 13,  # who looks, and wants no link
+    "crowded": 14,
 }
 _WORDS = {number: word for word, number in REFUSAL_CODES.items()}
 MAX_REASON = 500  # characters of a refusal, which quotes the words of two plans

@@ -18,6 +18,7 @@ from p2pfl.transports.tcp import TcpTransport
 from p2pfl.transports.tcp_link import TcpLink
 from p2pfl.transports.tcp_writer import SLICE_BYTES
 from p2pfl.wire.framing import HEADER_BYTES, FrameType, frame, frame_header
+from p2pfl.wire.heartbeat_codec import encode_heartbeat
 from p2pfl.wire.limits import MEGABYTE, Limits
 from p2pfl.wire.link_codec import decode_goodbye, decode_greeting, decode_refused, encode_greeting
 from p2pfl.wire.message_codec import encode_message
@@ -142,6 +143,40 @@ def test_a_broken_frame_ends_that_link_with_a_goodbye_that_says_why(
     world.run(story)
 
 
+def test_a_flood_of_control_frames_ends_the_link_and_says_so(world: World) -> None:
+    limits = Limits(loopback_times=1, control_frames_burst=20)
+
+    async def story() -> None:
+        bert = await world.end("bert", limits=limits)
+        stranger = await Stranger.calls(bert)
+        await stranger.greets()
+        stranger.writer.write(encode_heartbeat(Heartbeat(1, b"")) * 100)
+        number, payload = await stranger.frame()
+
+        assert number == FrameType.GOODBYE
+        assert decode_goodbye(payload).code == "too_fast"
+        assert (await bert.down()).startswith("too_fast")
+        await stranger.rest()
+
+    world.run(story)
+
+
+def test_an_address_that_connects_too_often_is_cut_off_before_it_says_anything(world: World) -> None:
+    limits = Limits(loopback_times=1, address_links_burst=2, address_links_per_s=0.001)
+
+    async def story() -> None:
+        bert = await world.end("bert", limits=limits)
+        first, second, third = [await Stranger.calls(bert) for _ in range(3)]
+
+        assert await third.rest() == b""
+        assert [code for code, _ in bert.refused] == ["too_fast"]
+        await first.greets()
+        for stranger in (first, second):
+            stranger.writer.close()
+
+    world.run(story)
+
+
 def test_a_connection_that_does_not_greet_is_closed_at_the_deadline(world: World) -> None:
     async def story() -> None:
         bert = await world.end("bert", limits=Limits(handshake_s=0.05))
@@ -178,7 +213,7 @@ def test_a_listener_that_hangs_up_is_a_transport_error(world: World) -> None:
 
 def test_when_many_do_not_greet_the_oldest_gives_way_to_the_newcomer(world: World) -> None:
     async def story() -> None:
-        bert = await world.end("bert", limits=Limits(greeting_links=3))
+        bert = await world.end("bert", limits=Limits(greeting_links=3, loopback_times=1))
         mute = [await Stranger.calls(bert) for _ in range(5)]
         honest = await Stranger.calls(bert)
         await honest.greets()
