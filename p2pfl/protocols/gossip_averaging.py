@@ -50,7 +50,14 @@ from p2pfl.events import (
 from p2pfl.model import Model, Snapshot
 from p2pfl.protocols.gossip_exchange import Exchange, mixed
 from p2pfl.protocols.late_join import CURRENT_KIND, JOIN_TIMER, MAX_ROUND, LateJoin, standing
-from p2pfl.protocols.patience import ANYBODY, DEVIATIONS, ROUND_TIMEOUT_S, Patience, linked_senders
+from p2pfl.protocols.patience import (
+    ANYBODY,
+    DEVIATIONS,
+    ROUND_TIMEOUT_S,
+    WAITING_KIND,
+    Patience,
+    linked_senders,
+)
 from p2pfl.protocols.protocol import Setup
 from p2pfl.protocols.round_buffer import RoundBuffer
 from p2pfl.protocols.snapshots import model_values, restored_model, whole_number
@@ -191,8 +198,9 @@ class GossipAveraging:
             return self._ask_next()
         if timer != self._timer:
             return []
-        self._patience.fired()
-        return self._go_on()
+        words = self._say_waiting() if self._patience.fired() else []
+        onward = self._go_on()
+        return onward if timer != self._timer else [*words, *onward]  # it has gone on, or waits
 
     def _share(self) -> list[Effect]:
         """Send this round's model to the linked neighbours that have not got it.
@@ -218,6 +226,8 @@ class GossipAveraging:
                 return self._keep(sender, round, model)
             case Message(kind="ahead", round=round):
                 return self._note_ahead(sender, round)
+            case Message(kind="waiting", round=round):
+                return self._note_waiting(sender, round)
             case Message(kind="join"):
                 return self._answer(sender, message)
             case Message(kind="current_model"):
@@ -228,6 +238,7 @@ class GossipAveraging:
     def _keep(self, sender: str, round: int, model: Model) -> list[Effect]:
         if round < self._shared_round():
             if self._view is not None and sender in self._view.accepted:
+                self._patience.late[sender] += 1
                 self._patience.hear(sender, round)
             return [*self._say_ahead(sender), *self._go_on()]
         if not self._is_expected(sender, round) or model.params.shape != self._model.params.shape:
@@ -248,10 +259,12 @@ class GossipAveraging:
             return []
         if sender not in self._view.neighbourhood(shared).send_to:
             return []
-        return [Send(sender, Message(AHEAD, shared), replaces=AHEAD)]
+        return [Send(sender, Message(AHEAD, self._round), replaces=AHEAD)]
 
     def _note_ahead(self, sender: str, round: int) -> list[Effect]:
-        if not self._is_expected(sender, round):
+        if not self._is_expected(sender, max(round - 1, self._round)):  # in no round any more, perhaps
+            return []
+        if round < self._round:
             return []
         self._buffer.note(sender, round - 1)  # its model of this round may still come
         self._patience.hear(sender, round - 1)
@@ -264,6 +277,28 @@ class GossipAveraging:
         if sender not in self._view.neighbourhood(self._shared_round()).send_to:
             return []
         return self._join.answer(sender, question, round=self._round, model=self._model)
+
+    def _say_waiting(self) -> list[Effect]:
+        """Tell those that this node sends to that it has not died."""
+        assert self._view is not None
+        receivers = self._view.neighbourhood(self._round).send_to
+        words = Message(WAITING_KIND, self._round)
+        return [Send(to, words, replaces=WAITING_KIND) for to in receivers if to in self._view.live]
+
+    def _note_waiting(self, sender: str, round: int) -> list[Effect]:
+        """A sender has shared its model of a round, and waits: perhaps for this node."""
+        shared = self._shared_round()
+        if self._view is None or sender not in self._view.accepted:
+            return []
+        self._patience.hear(sender, round)
+        if round < shared:
+            return [*self._say_ahead(sender), *self._go_on()]
+        if self._is_finished():
+            return self._say_ahead(sender) if round == shared else []
+        if not self._is_expected(sender, round):
+            return []
+        self._buffer.note(sender, round)  # if its model has not come, it is lost
+        return self._settle(sender)
 
     def _shared_round(self) -> int:
         """The round of the model that neighbours get from this node; the last one when it has finished."""

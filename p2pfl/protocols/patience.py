@@ -15,6 +15,12 @@ somebody who has died behind a link that stays up costs no more than about two s
 of it sets that back.  Who is not known yet (fewer than ``LEAST_KNOWN`` lags) gets the whole ``bound_s``,
 halved likewise; nobody is ever waited for longer than that after this node's own model is ready.
 
+Who waits itself is silent without being dead, and whoever waits for it must not take it for that: else the
+nodes that have lost nobody run away from those that have.  So a node that waits longer than usual says
+``waiting``, in words, to those that it sends to, twice in the time that they give it at the least; a word
+that comes while it is awaited gives its sender that time anew.  The words also tell a receiver that has not
+got the model of that round that it is lost, and a receiver that is ahead says so.
+
 References: Jacobson, "Congestion avoidance and control", SIGCOMM 1988; RFC 6298; Leys et al., "Detecting
 outliers: do not use standard deviation around the mean, use absolute deviation around the median", Journal of
 Experimental Social Psychology 49(4), 2013; Chen, Toueg, Aguilera, "On the quality of service of failure
@@ -23,7 +29,7 @@ detectors", IEEE Transactions on Computers 51(5), 2002.
 
 from bisect import insort
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Collection, Iterable, Sequence, Set
 from math import inf, isinf, isnan
 
 from p2pfl.errors import ConfigError
@@ -36,6 +42,7 @@ LEAST_KNOWN = 4  # lags below which nothing is known of a sender
 FLOOR_S = 1.0  # the least minimum of RFC 6298, too
 MARGIN = 1.5  # times the worst lag: who was late once may be so again
 NORMAL = 1.4826  # a normal distribution's standard deviation, in MAD
+WAITING_KIND = "waiting"  # words only: "I have shared my model of this round, and wait for others"
 LEAST_S = 1e-3  # a shorter rest is none: it might be lost in the rounding of the time
 MAX_HALVINGS = 30
 ANYBODY = ""  # awaited by who has neighbours, and a link to none of them
@@ -49,10 +56,12 @@ class Patience:
     """
 
     def __init__(self, bound_s: float, deviations: float, *, phases: int = 1) -> None:
-        _check("round_timeout_s", bound_s, "waiting time", "seconds above 0, or 0 to wait for ever")
-        _check("patience_deviations", deviations, "number of deviations", "0 or more, or inf to wait for all")
+        _check("round_timeout_s", bound_s, what="waiting time", fix="seconds above 0, or 0 to wait for ever")
+        _check(
+            "patience_deviations", deviations, what="number of deviations", fix="0 or more; inf waits for all"
+        )
         self.now_s = 0.0
-        self.late: Counter[str] = Counter()  # sender -> words of rounds that this node had left behind
+        self.late: Counter[str] = Counter()  # sender -> models of rounds that this node had left behind
         self._bound_s = 0.0 if isinf(bound_s) else bound_s
         self._deviations = deviations
         self._phases = phases
@@ -62,6 +71,10 @@ class Patience:
         self._begun: dict[int, float] = {}  # step -> when this node began it
         self._step = 0
         self._ready_s = 0.0
+        self._heard_s: dict[str, float] = {}  # when the last word of a sender came
+        self._trainings_s: deque[float] = deque(maxlen=WINDOW)  # of this node, and its waits
+        self._waits_s: deque[float] = deque(maxlen=WINDOW)
+        self._speak_s = inf  # when to say that it waits
         self._due: dict[str, float] = {}  # of those who are waited for in this step
         self._order: list[tuple[float, str]] = []
         self._timer_s: float | None = None
@@ -73,6 +86,8 @@ class Patience:
 
     def begin(self, step: int) -> None:
         """This node begins a step; who has come as far already has no lag."""
+        if self._begun:
+            self._waits_s.append(self.now_s - self._ready_s)
         self._step = step
         self._begun[step] = self.now_s
         if len(self._begun) > WINDOW:
@@ -85,6 +100,7 @@ class Patience:
     def ready(self) -> None:
         """This node has nothing left to do in the step but to wait."""
         self._ready_s = self.now_s
+        self._speak_s = inf
         self._timer_s = None
         self._due.clear()
         self._order.clear()
@@ -92,11 +108,10 @@ class Patience:
     def hear(self, sender: str, step: int) -> None:
         """A word of a sender has come: it is in this step."""
         self._silent.pop(sender, None)
+        self._heard_s[sender] = self.now_s
         due_s = self._due.pop(sender, None)
         if due_s is not None:  # it may be worth a longer wait now
             self._order.remove((due_s, sender))
-        if step < self._step:
-            self.late[sender] += 1
         if step <= self._heard.get(sender, -1):
             return
         self._heard[sender] = step
@@ -116,8 +131,8 @@ class Patience:
 
     def keep_only(self, senders: Set[str]) -> None:
         """Forget everybody else."""
-        known: tuple[dict[str, list[deque[float]]] | dict[str, int], ...]
-        known = (self._lags, self._heard, self._silent, self.late)
+        known: tuple[dict[str, list[deque[float]]] | dict[str, int] | dict[str, float], ...]
+        known = (self._lags, self._heard, self._heard_s, self._silent, self.late)
         for table in known:
             for sender in [each for each in table if each not in senders]:
                 del table[sender]
@@ -135,17 +150,32 @@ class Patience:
         return rest_s if rest_s > LEAST_S else 0.0
 
     def timer(self, name: str, awaited: Set[str]) -> list[SetTimer]:
-        """The timer that ends the wait, if it is not set for that or an earlier time already."""
+        """The timer for the end of the wait or the next word, if none is set for that or an earlier time."""
         rest_s = self.rest_s(awaited)
-        due_s = self.now_s + rest_s
-        if isinf(rest_s) or (self._timer_s is not None and self._timer_s <= due_s + LEAST_S):
+        if isinf(rest_s):
+            return []
+        if isinf(self._speak_s):
+            if len(self._begun) and self._ready_s > self._begun[self._step]:
+                self._trainings_s.append(self._ready_s - self._begun[self._step])
+            usual_s = _median(self._waits_s) if self._waits_s else 0.0
+            self._speak_s = self._ready_s + usual_s + self._pause_s()
+        due_s = min(self.now_s + rest_s, self._speak_s)
+        if self._timer_s is not None and self._timer_s <= due_s + LEAST_S:
             return []
         self._timer_s = due_s
-        return [SetTimer(name, rest_s)]
+        return [SetTimer(name, max(due_s - self.now_s, 0.0))]
 
-    def fired(self) -> None:
-        """The timer has run out."""
+    def fired(self) -> bool:
+        """The timer has run out: is it time to say that this node waits?"""
         self._timer_s = None
+        if self.now_s < self._speak_s - LEAST_S:
+            return False
+        self._speak_s = self.now_s + self._pause_s()
+        return True
+
+    def _pause_s(self) -> float:
+        """The time between two words: half of what a receiver of this node gives it at the least."""
+        return max(FLOOR_S, _median(self._trainings_s) if self._trainings_s else 0.0) / 2
 
     def _note(self, sender: str, step: int, lag_s: float) -> None:
         lags = self._lags.get(sender)
@@ -171,6 +201,9 @@ class Patience:
         due_s = max(begun_s + usual_s * part, self._ready_s) + more_s * part
         if not silent:
             due_s = max(due_s, begun_s + MARGIN * max(lags))
+        heard_s = self._heard_s.get(sender, -inf)
+        if heard_s > begun_s:
+            due_s = max(due_s, heard_s + more_s)
         return min(due_s, latest_s)
 
 
@@ -185,7 +218,7 @@ def linked_senders(begun: Neighbourhood, view: View, round: int) -> tuple[set[st
     return linked, bool(senders) and not linked
 
 
-def _check(name: str, value: float, what: str, fix: str) -> None:
+def _check(name: str, value: float, *, what: str, fix: str) -> None:
     if isnan(value) or value < 0:
         raise ConfigError(f"{name} = {value} is no {what}", where=f"[protocol] {name}", fix=fix)
 
@@ -196,6 +229,6 @@ def median_and_spread(lags: Sequence[float]) -> tuple[float, float]:
     return usual, NORMAL * _median([abs(lag - usual) for lag in lags])
 
 
-def _median(values: Sequence[float]) -> float:
+def _median(values: Collection[float]) -> float:
     ordered, middle = sorted(values), len(values) // 2
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

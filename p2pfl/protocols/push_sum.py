@@ -56,42 +56,37 @@ from p2pfl.events import (
     Trained,
     View,
 )
-from p2pfl.model import Model, Snapshot
+from p2pfl.model import Model
 from p2pfl.protocols.late_join import (
     CURRENT_KIND,
     JOIN_KIND,
     JOIN_TIMER,
     MAX_ROUND,
-    LateJoin,
     Standing,
     standing,
 )
-from p2pfl.protocols.patience import ANYBODY, DEVIATIONS, ROUND_TIMEOUT_S, Patience
+from p2pfl.protocols.patience import ANYBODY, DEVIATIONS, ROUND_TIMEOUT_S, WAITING_KIND
 from p2pfl.protocols.protocol import Setup
-from p2pfl.protocols.push_sum_book import UNKNOWN, Book
+from p2pfl.protocols.push_sum_book import UNKNOWN
 from p2pfl.protocols.push_sum_exchange import Exchange
-from p2pfl.protocols.push_sum_inbox import Inbox
 from p2pfl.protocols.push_sum_messages import (
     AHEAD,
     MARK,
     PUSH,
     age_of,
-    ahead,
     answer,
     mark_of,
-    push,
     step_of,
     totals_of,
 )
-from p2pfl.protocols.push_sum_options import check_options
-from p2pfl.protocols.push_sum_store import restore, stored
-from p2pfl.protocols.snapshots import whole_number
+from p2pfl.protocols.push_sum_options import Options
+from p2pfl.protocols.push_sum_state import PushSumState
 
 DEFAULT_ROUNDS = 40
 FLOOR = 1e-6  # share of the starting weight below which a node pushes nothing
 
 
-class PushSum:
+class PushSum(PushSumState):
     """Every node trains its ratio s / w, then pushes shares of s and w along its outgoing links."""
 
     bodies: ClassVar[Mapping[str, tuple[int, str]]] = MappingProxyType(
@@ -107,19 +102,7 @@ class PushSum:
         round_timeout_s: float = ROUND_TIMEOUT_S,
         patience_deviations: float = DEVIATIONS,
     ) -> None:
-        check_options(mixing_rounds, weighting)
-        self._setup = setup
-        self._mixing_rounds = mixing_rounds
-        self._patience = Patience(round_timeout_s, patience_deviations, phases=mixing_rounds)
-        self._join = LateJoin(round_timeout_s, setup.rounds, only_new=True)
-        self._scale = float(setup.samples) if weighting == "samples" else 1.0
-        self._age = setup.model.age
-        self._step = 0  # the exchange under way, or before which this node trains; all of them when finished
-        self._has_pushed = False  # in this step
-        self._book = Book(setup.start, setup.model.params.astype(np.float64) * self._scale, self._scale)
-        self._inbox = Inbox()
-        self._view: View | None = None
-        self._exchange: Exchange | None = None  # None before Started
+        super().__init__(setup, Options(mixing_rounds, weighting, round_timeout_s, patience_deviations))
 
     @staticmethod
     def default_rounds(nodes: int) -> int:  # noqa: ARG004
@@ -141,43 +124,6 @@ class PushSum:
             case TimerFired(name):
                 return self._wait_no_longer(name)
 
-    def snapshot(self) -> Snapshot:
-        """Step, sum, weight, and the totals of every link."""
-        book = stored(self._book)
-        place = {"step": self._step, "has_pushed": int(self._has_pushed), "age": self._age}
-        return Snapshot({**place, **book.values}, book.arrays)
-
-    def restore(self, snapshot: Snapshot) -> None:
-        """Go on in the stored step, with the stored totals."""
-        self._step = whole_number(snapshot, "step")
-        self._age = whole_number(snapshot, "age")
-        self._has_pushed = bool(whole_number(snapshot, "has_pushed"))
-        restore(self._book, snapshot)
-        self._join.is_new = False
-
-    def mass(self) -> tuple[float, Mapping[str, float], Mapping[str, float]]:
-        """The weight it holds; totals of weight pushed, per receiver, and had, per sender.
-
-        What is held and what was pushed and not yet had sum to the same at all times.
-        """
-        return self._book.mass()
-
-    @property
-    def _round(self) -> int:
-        return self._step // self._mixing_rounds
-
-    @property
-    def _timer(self) -> str:
-        return f"push.{self._step}"
-
-    def _is_finished(self) -> bool:
-        return 0 < self._setup.rounds <= self._round
-
-    def _model(self) -> Model:
-        """z = s / w."""
-        z = self._book.held / self._book.weight
-        return Model(z.astype(np.float32), self._age, self._book.weight)
-
     def _look_round(self, view: View) -> list[Effect]:
         before, self._view = self._view, view
         self._inbox.keep_only(view.accepted)
@@ -192,9 +138,6 @@ class PushSum:
             return effects
         self._exchange.has_sent &= before.live & view.live  # a new link may belong to a restarted node
         return [*effects, *self._share(), *self._advance()]
-
-    def _is_sharing(self) -> bool:
-        return self._has_pushed or self._is_finished()
 
     def _begin(self) -> list[Effect]:
         """Begin, or go on from a snapshot."""
@@ -269,44 +212,36 @@ class PushSum:
         self._patience.ready()
         return [Store(), *self._share()]
 
-    def _share(self) -> list[Effect]:
-        """Send the totals to the linked neighbours that have not got those of this step.
-
-        Also to those whom a change of the graph made neighbours meanwhile: they may wait for us already.
-        """
-        assert self._view is not None
-        assert self._exchange is not None
-        step, effects = self._shared_step(), list[Effect]()
-        for to in self._exchange.untold(self._view, step // self._mixing_rounds):
-            message = push(self._place(step), self._book.to(to), age=self._age)
-            effects.append(Send(to, message, replaces=f"{PUSH}.{step}"))
-        return effects
-
-    def _shared_step(self) -> int:
-        """The step that neighbours hear of; the last one when this node has finished."""
-        return self._step - 1 if self._is_finished() else self._step
-
-    def _place(self, step: int) -> tuple[int, int]:
-        return divmod(step, self._mixing_rounds)
-
     def _hear(self, sender: str, message: Message) -> list[Effect]:
-        is_accepted = self._view is not None and sender in self._view.accepted
-        if message.kind == CURRENT_KIND and is_accepted:
-            return self._take_current(sender, message)
-        step = step_of(message, self._mixing_rounds)
-        if self._view is None or step is None or message.round >= (self._setup.rounds or MAX_ROUND):
+        if self._view is None:
             return []
-        if message.kind == PUSH and is_accepted:
-            return self._hear_totals(sender, step, message)
-        if message.kind == AHEAD and is_accepted and step >= self._step:
-            self._inbox.note(sender, step - 1)  # its totals of this step may still come
-            self._patience.hear(sender, step - 1)
-            return self._heard(self._view)
+        is_accepted = sender in self._view.accepted
+        if message.kind == CURRENT_KIND:
+            return self._take_current(sender, message) if is_accepted else []
+        step = step_of(message, self._mixing_rounds)
+        # Who has finished is ahead by being in no round.
+        last = (self._setup.rounds or MAX_ROUND) - (message.kind != AHEAD)
+        if step is None or message.round > last:
+            return []
+        if is_accepted and message.kind in (PUSH, AHEAD, WAITING_KIND):
+            return self._hear_step(sender, step, message)
         if message.kind == JOIN_KIND:
             return self._answer(sender, message)
         if message.kind == MARK:
             self._book.learn_mark(sender, mark_of(message))
         return []
+
+    def _hear_step(self, sender: str, step: int, message: Message) -> list[Effect]:
+        assert self._view is not None
+        if message.kind == PUSH:
+            return self._hear_totals(sender, step, message)
+        if message.kind == WAITING_KIND:
+            return self._note_waiting(sender, step, self._view)
+        if step < self._step:
+            return []
+        self._inbox.note(sender, step - 1)  # its totals of this step may still come
+        self._patience.hear(sender, step - 1)
+        return self._heard(self._view)
 
     def _heard(self, view: View) -> list[Effect]:
         """A sender has come further: is this node late, or may it go on?"""
@@ -314,20 +249,14 @@ class PushSum:
         asking = self._join.ask_if_late(self._standing(view), self._inbox.has_totals) if is_begun else []
         return asking or self._advance()
 
-    def _answer(self, sender: str, question: Message) -> list[Effect]:
-        """Whoever comes late gets the model, if an edge leads there."""
-        if not self._sends_to(sender):
-            return []
-        z = self._model()  # after the training of this round, perhaps, which is still to come for who asks
-        model = Model(z.params, min(z.age, self._round), z.weight)
-        return self._join.answer(sender, question, round=self._round, model=model)
-
     def _hear_totals(self, sender: str, step: int, message: Message) -> list[Effect]:
         totals = totals_of(message, self._book.held.size)
         if totals is None:
             return []
         effects = self._say_ahead(sender) if step < self._shared_step() else []
         self._patience.hear(sender, step)
+        if step < self._shared_step():
+            self._patience.late[sender] += 1
         if self._is_finished():
             return effects
         own, meant = self._book.mark_for(sender), mark_of(message)
@@ -340,25 +269,25 @@ class PushSum:
         assert self._view is not None
         return [*effects, *self._heard(self._view)]
 
-    def _say_ahead(self, sender: str) -> list[Effect]:
-        """Whoever shares an earlier step has lost our message of it, or never had one."""
-        if not self._sends_to(sender):
-            return []
-        return [Send(sender, ahead(self._place(self._shared_step())), replaces=AHEAD)]
-
-    def _sends_to(self, sender: str) -> bool:
-        """Does an edge lead from this node, once it has begun, to a sender?"""
-        if self._exchange is None or self._view is None:
-            return False
-        return sender in self._view.neighbourhood(self._shared_step() // self._mixing_rounds).send_to
+    def _note_waiting(self, sender: str, step: int, view: View) -> list[Effect]:
+        """A sender has shared its totals of a step, and waits: perhaps for this node."""
+        shared = self._shared_step()
+        self._patience.hear(sender, step)
+        if step < shared:
+            return [*self._say_ahead(sender), *self._advance()]
+        if not self._is_finished():
+            self._inbox.note(sender, step)  # if its totals have not come, they are lost
+            return self._heard(view)
+        return self._say_ahead(sender) if step == shared else []
 
     def _wait_no_longer(self, timer: str) -> list[Effect]:
         if timer == JOIN_TIMER and self._join.asked:
             return self._ask_next()
         if timer != self._timer:
             return []
-        self._patience.fired()
-        return self._advance()
+        words = self._say_waiting() if self._patience.fired() else []
+        onward = self._advance()
+        return onward if timer != self._timer else [*words, *onward]  # it has gone on, or waits
 
     def _advance(self) -> list[Effect]:
         """Merge, and go on, as long as nobody is waited for; then see to it that the wait ends."""
