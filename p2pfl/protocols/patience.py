@@ -203,7 +203,7 @@ class Patience:
             due_s = max(due_s, begun_s + MARGIN * max(lags))
         heard_s = self._heard_s.get(sender, -inf)
         if heard_s > begun_s:
-            due_s = max(due_s, heard_s + more_s)
+            due_s = max(due_s, heard_s + whole_s + more_s)  # it has the next training before it
         return min(due_s, latest_s)
 
 

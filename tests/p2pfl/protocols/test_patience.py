@@ -30,7 +30,7 @@ def after(lags: list[float], *, deviations: float = 6.0, bound_s: float = BOUND_
 
 
 def test_the_spread_is_that_of_a_normal_distribution_and_does_not_mind_outliers() -> None:
-    assert median_and_spread([1.0, 2.0, 3.0, 4.0, 100.0]) == (3.0, pytest.approx(1.4826))
+    assert median_and_spread([1.0, 2.0, 3.0, 4.0, 100.0]) == pytest.approx((3.0, 1.4826))
     assert median_and_spread([5.0]) == (5.0, 0.0)
 
 
