@@ -110,6 +110,11 @@ class GossipAveraging:
             case TimerFired(name):
                 return self._wait_no_longer(name)
 
+    @property
+    def late(self) -> Mapping[str, int]:
+        """Stale models: how many have come from each sender for rounds that were over."""
+        return self._patience.late
+
     def snapshot(self) -> Snapshot:
         """The round to begin with, and the model to begin it with."""
         return Snapshot({"round": self._round, **model_values(self._model)}, {MODEL: self._model.params})

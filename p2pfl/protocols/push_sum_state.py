@@ -44,6 +44,11 @@ class PushSumState:
         """
         return self._book.mass()
 
+    @property
+    def late(self) -> Mapping[str, int]:
+        """Stale models: how many have come from each sender for rounds that were over."""
+        return self._patience.late
+
     def snapshot(self) -> Snapshot:
         """Step, sum, weight, and the totals of every link."""
         book = stored(self._book)
