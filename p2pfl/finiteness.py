@@ -1,14 +1,17 @@
 """No number that is none: a model with NaN or infinity in it neither enters a node nor leaves it.
 
-From a peer it is refused and counted, before anything is merged; ``STRIKES`` of them mute the peer, whose
-models are then refused unread until this node has done ``MUTED_ROUNDS`` more rounds.  Out of the node's own
-training it is put back: the protocol gets the model that was given, age unchanged, as after any failed
-training.  What a merge of finite models has made infinite is not sent.
+Nor does one come in whose parameters are not as many as this node's, or ``TOO_LARGE`` times as large, in root
+mean square: it would be all that is left of a mean.  From a peer such a model is refused and counted, before
+anything is merged; ``STRIKES`` of them mute the peer, whose models are then refused unread until this node
+has done ``MUTED_ROUNDS`` more rounds.  Out of the node's own training it is put back: the protocol gets the
+model that was given, age unchanged, as after any failed training.  What a merge of finite models has made
+infinite is not sent.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable
-from math import isfinite
+from collections.abc import Iterable, Mapping
+from math import isfinite, sqrt
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,7 +20,19 @@ from p2pfl.model import Array, Model
 
 STRIKES = 3
 MUTED_ROUNDS = 10
+TOO_LARGE = 1e6  # times the root mean square of this node's own parameters, or 1 if that is more
 MAX_NEWS = 64  # refusals that nobody has asked for yet
+
+
+# Why a model did not come in, for the operator.
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "not_finite": "its model is not finite",
+        "wrong_shape": "its model has another number of parameters",
+        "too_large": f"its model is more than {TOO_LARGE:,.0f} times as large as ours",
+        "muted": "it is muted for such models",
+    }
+)
 
 
 def is_finite(array: Array) -> bool:
@@ -40,6 +55,7 @@ class FiniteGate:
 
     def __init__(self) -> None:
         self.refused: Counter[str] = Counter()  # sender -> messages that did not come in
+        self.reasons: Counter[str] = Counter()  # why -> the same messages
         self.withheld = 0  # messages that did not go out
         self.rolled_back = 0  # trainings whose model was put back
         self._strikes: Counter[str] = Counter()
@@ -47,6 +63,9 @@ class FiniteGate:
         self._news: deque[tuple[str, str]] = deque(maxlen=MAX_NEWS)
         self._round = 0
         self._given: Model | None = None  # what the training under way began with
+        self._own: Model | None = None  # what others' models are compared with
+        self._sized: Model | None = None  # of which the size is known
+        self._known_size = 0.0
         self._known: Message | None = None  # the last message found finite: it goes to many
 
     @property
@@ -61,10 +80,11 @@ class FiniteGate:
         if self._muted.get(sender, 0) > self._round:
             self._refuse(sender, "muted")
             return False
-        if is_finite_message(message):
+        fault = self._fault(message)
+        if not fault:
             return True
         self._strikes[sender] += 1
-        self._refuse(sender, "not_finite")
+        self._refuse(sender, fault)
         if self._strikes[sender] >= STRIKES:
             self._strikes[sender] = 0
             self._muted[sender] = self._round + MUTED_ROUNDS
@@ -83,21 +103,40 @@ class FiniteGate:
         return [effect for effect in effects if self._may_leave(effect)]
 
     def take_news(self) -> list[tuple[str, str]]:
-        """Refusals since the last call: (sender, ``not_finite`` or ``muted``)."""
+        """Refusals since the last call: (sender, one of ``REASONS``)."""
         news = list(self._news)
         self._news.clear()
         return news
 
+    def _fault(self, message: Message) -> str:
+        """Why the arrays of a message may not come in; empty if they may."""
+        if not is_finite_message(message):
+            return "not_finite"
+        model = message.model
+        if model is not None and self._own is not None and model.params.shape != self._own.params.shape:
+            return "wrong_shape"
+        arrays = message.body if model is None else (model.params, *message.body)
+        limit = TOO_LARGE * max(1.0, self._own_size())
+        return "too_large" if any(_size(array) > limit for array in arrays) else ""
+
+    def _own_size(self) -> float:
+        if self._own is None:
+            return 0.0
+        if self._sized is not self._own:
+            self._sized, self._known_size = self._own, _size(self._own.params)
+        return self._known_size
+
     def _refuse(self, sender: str, why: str) -> None:
         self.refused[sender] += 1
+        self.reasons[why] += 1
         self._news.append((sender, why))
 
     def _may_leave(self, effect: Effect) -> bool:
         match effect:
             case Train(model):
-                self._given = model
-            case Adopt(_, round):
-                self._round = round
+                self._given = self._own = model
+            case Adopt(model, round):
+                self._round, self._own = round, model
             case Send(_, message) if message is not self._known and (message.model or message.body):
                 if not is_finite_message(message):
                     self.withheld += 1
@@ -106,3 +145,11 @@ class FiniteGate:
             case _:
                 pass
         return True
+
+
+def _size(array: Array) -> float:
+    """The root mean square; infinite where squares are too large for the type; 0 of what are no floats."""
+    if array.dtype.kind != "f" or array.size == 0:
+        return 0.0
+    with np.errstate(over="ignore"):
+        return sqrt(float(np.dot(array, array)) / array.size)
