@@ -56,19 +56,27 @@ class FiniteGate:
             return frozenset()
         return frozenset(sender for sender, until in self._muted.items() if until > self._round)
 
+    def is_muted(self, sender: str) -> bool:
+        """Are the models of a sender refused for now?"""
+        return self._muted.get(sender, 0) > self._round
+
     def lets_in(self, sender: str, message: Message) -> bool:
         """May the arrays of a message come in?"""
-        if self._muted.get(sender, 0) > self._round:
+        return not self.objection(sender, message)
+
+    def objection(self, sender: str, message: Message) -> str:
+        """Why the arrays of a message do not come in: ``muted`` or ``not_finite``; "" when they do."""
+        if self.is_muted(sender):
             self._refuse(sender, "muted")
-            return False
+            return "muted"
         if is_finite_message(message):
-            return True
+            return ""
         self._strikes[sender] += 1
         self._refuse(sender, "not_finite")
         if self._strikes[sender] >= STRIKES:
             self._strikes[sender] = 0
             self._muted[sender] = self._round + MUTED_ROUNDS
-        return False
+        return "not_finite"
 
     def trained(self, model: Model) -> Model:
         """What the protocol gets of a training: its model, or the one that it began with."""

@@ -31,9 +31,10 @@ REFUSAL_CODES: Mapping[str, int] = {
     "wrong_plan": 10,
     "unexpected_frame": 11,
     "too_big": 12,
+    "wrong_schema": 13,
 }
 _WORDS = {number: word for word, number in REFUSAL_CODES.items()}
-MAX_REASON = 500  # characters of a refusal, which quotes the words of two plans
+MAX_REASON = 500  # characters of a refusal, which quotes the words of two plans or models
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,9 @@ def encode_greeting(greeting: Greeting) -> bytes:
         "address": greeting.address[:MAX_TEXT],
         "accepts_you": greeting.accepts_you,
         "shares_with_you": greeting.shares_with_you,
+        "schema": greeting.schema,
+        "schema_words": greeting.schema_words[:MAX_TEXT],
+        "role": greeting.role,
     }
     return frame(FrameType.INFO, PROLOGUE.pack(MAGIC, MAJOR_VERSION, MINOR_VERSION) + pack(values))
 
@@ -85,6 +89,9 @@ def decode_greeting(payload: bytes) -> Greeting:
         address=record.text("address"),
         accepts_you=record.flag("accepts_you", default=True),
         shares_with_you=record.flag("shares_with_you", default=True),
+        schema=record.octets("schema", length=8),
+        schema_words=record.text("schema_words"),
+        role=record.word("role"),
     )
 
 
