@@ -22,7 +22,7 @@ from p2pfl.discovery.discovery import Hint
 from p2pfl.errors import RemoteError, TransportError
 from p2pfl.peer.tasks import Tasks
 from p2pfl.transports.transport import Link, Transport
-from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet
+from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Receipt
 
 MAX_PEERS = 256  # hinted at and not yet members
 MAX_ADDRESSES = 4  # per peer, the newest kept
@@ -160,13 +160,13 @@ class Links:
             use.link.cut(code, text)
             self.link_down(use.link, code)
 
-    def settle(self, peer: str, sequence: int, code: str, text: str = "") -> None:
+    def settle(self, peer: str, receipt: Receipt) -> None:
         """Tell a peer what became of a message with arrays, over the link that it came by."""
-        links = self._owed.get((peer, sequence))
+        links = self._owed.get((peer, receipt.sequence))
         if links:
-            links.pop(0).settle(sequence, code, text)
+            links.pop(0).settle(receipt.sequence, receipt.code, receipt.text)
             if not links:
-                del self._owed[peer, sequence]
+                del self._owed[peer, receipt.sequence]
 
     def hint(self, hint: Hint) -> None:
         """Discovery has found, or lost, an address."""

@@ -12,7 +12,7 @@ from p2pfl.node import KEPT, REFUSALS, Node, NodeInput, Settle
 from p2pfl.peer.links import Links
 from p2pfl.peer.status import Tally
 from p2pfl.trust import Trust, TrustChanged
-from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet
+from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Receipt
 
 REFUSED_EVERY_S = 60.0  # the same reason about the same peer is said once in this time
 MAX_SAID = 1024
@@ -147,8 +147,8 @@ class Neighbours:
 
     def settle(self, verdict: Settle) -> None:
         """The receipt for a message with arrays."""
-        text = REFUSALS.get(verdict.code, "")
-        self.links.settle(verdict.sender, verdict.sequence, verdict.code, text)
+        receipt = Receipt(verdict.sequence, verdict.code, REFUSALS.get(verdict.code, ""))
+        self.links.settle(verdict.sender, receipt)
         if verdict.code not in (KEPT, "not_finite", "muted"):  # those two are news of the node's
             self.note_refused(verdict.sender, verdict.code)
 

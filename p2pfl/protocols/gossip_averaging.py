@@ -49,6 +49,7 @@ from p2pfl.events import (
     View,
 )
 from p2pfl.model import Model, Snapshot
+from p2pfl.protocols.merge_gate import check_senders
 from p2pfl.protocols.paths import round_that_proves
 from p2pfl.protocols.protocol import Setup
 from p2pfl.protocols.round_buffer import KEPT_ROUNDS, RoundBuffer
@@ -254,6 +255,7 @@ class GossipAveraging:
             for sender in exchange.neighbourhood.receive_weights
             if sender in self._view.accepted and (model := self._buffer.get(sender, self._round)) is not None
         }
+        check_senders(self._view, arrived)
         self._model = self._mean(exchange.neighbourhood, exchange.trained, arrived)
         missing = exchange.waited_for.difference(arrived)
         adopt = Adopt(self._model, self._round + 1, tuple(sorted(arrived)), tuple(sorted(missing)))

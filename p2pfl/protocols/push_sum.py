@@ -57,6 +57,7 @@ from p2pfl.events import (
     View,
 )
 from p2pfl.model import Model, Snapshot
+from p2pfl.protocols.merge_gate import check_senders
 from p2pfl.protocols.paths import round_that_proves
 from p2pfl.protocols.protocol import Setup
 from p2pfl.protocols.push_sum_book import UNKNOWN, Book
@@ -323,8 +324,10 @@ class PushSum:
     def _merge(self) -> None:
         """Add what has come in and begin the next step."""
         assert self._exchange is not None
+        assert self._view is not None
         exchange = self._exchange
         for sender, totals, age in self._inbox.take_until(self._step):
+            check_senders(self._view, [sender])
             if self._book.take(sender, totals):
                 self._age = max(self._age, age)
                 exchange.merged.add(sender)

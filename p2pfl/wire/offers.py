@@ -101,7 +101,7 @@ class SendingHalf(Generic[Item]):
         self._open = None
 
     def rejected(self, answer: Reject) -> Item:
-        """The other side does not want what was offered; if it is only busy, it goes again after ``rested``."""
+        """The other side does not want what was offered; if only busy, it is offered again later."""
         parcel = self._answered(answer.sequence)
         self._open = None
         if answer.code == BUSY:

@@ -1,7 +1,6 @@
 """What only TCP has: bytes from strangers, deadlines, slow readers, busy ports."""
 
 import asyncio
-import gc
 import os
 import socket
 import sys
@@ -11,17 +10,17 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from p2pfl.errors import ConfigError, RemoteError, TransportError
-from p2pfl.membership import Heartbeat
+from p2pfl.errors import ConfigError, TransportError
 from p2pfl.transports.addresses import format_address, parse_address
 from p2pfl.transports.tcp import TcpTransport
 from p2pfl.transports.tcp_link import TcpLink
-from p2pfl.wire.framing import BODY_FRAME_BYTES, HEADER_BYTES, FrameType, frame, frame_header
+from p2pfl.wire.framing import BODY_FRAME_BYTES, FrameType, frame, frame_header
 from p2pfl.wire.limits import MEGABYTE, Limits
-from p2pfl.wire.link_codec import decode_goodbye, decode_greeting, decode_refused, encode_greeting
-from p2pfl.wire.offer_codec import decode_accept, encode_answer
+from p2pfl.wire.link_codec import decode_goodbye, decode_refused, encode_greeting
+from p2pfl.wire.offer_codec import encode_answer
 from p2pfl.wire.packets import Accept, Goodbye, Receipt, Reject
-from tests.p2pfl.transports.ends import DEADLINE_S, End, World, world_of
+from tests.p2pfl.transports.ends import End, World, world_of
+from tests.p2pfl.transports.strangers import Stranger
 from tests.p2pfl.wire.samples import BODIES, as_bytes, envelope, greeting, note
 
 
@@ -29,39 +28,6 @@ from tests.p2pfl.wire.samples import BODIES, as_bytes, envelope, greeting, note
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     with world_of("tcp", request.param) as found:
         yield found
-
-
-class Stranger:
-    """A peer that sends whatever bytes it likes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    @classmethod
-    async def calls(cls, end: End) -> "Stranger":
-        return cls(*await asyncio.open_connection(*parse_address(end.address)))
-
-    async def greets(self, id: str = "stranger") -> None:
-        self.writer.write(encode_greeting(greeting(id)))
-        number, payload = await self.frame()
-        assert number == FrameType.INFO
-        assert decode_greeting(payload).id == "bert"
-
-    async def frame(self) -> tuple[int, bytes]:
-        async with asyncio.timeout(DEADLINE_S):
-            header = await self.reader.readexactly(HEADER_BYTES)
-            return header[4], await self.reader.readexactly(int.from_bytes(header[:4], "big"))
-
-    async def rest(self) -> bytes:
-        """All until the connection ends."""
-        async with asyncio.timeout(DEADLINE_S):
-            try:
-                return await self.reader.read()
-            except ConnectionResetError:
-                return b""
-            finally:
-                self.writer.close()
 
 
 def test_another_major_version_gets_one_readable_refusal(world: World) -> None:
@@ -262,79 +228,6 @@ def test_a_slow_reader_costs_a_bounded_amount_of_memory(world: World) -> None:
         assert kept < models * 10 * MEGABYTE + BODY_FRAME_BYTES + limits.write_high_water_bytes + MEGABYTE
         stranger.writer.transport.abort()
         await bert.down()
-
-    world.run(story)
-
-
-def test_an_offer_waits_while_models_are_in_use_and_heartbeats_flow_meanwhile(world: World) -> None:
-    async def story() -> None:
-        anna, bert = await world.pair(limits=Limits(held_models=2), parameters=1000)
-        for number in range(3):
-            anna.link.send(envelope(number, parameters=1000))
-        kept = [await bert.message(), await bert.message()]
-        await bert.until(lambda: len(bert.offers) == 3)
-        anna.link.send(Heartbeat(1, b""))
-        assert await bert.packet() == Heartbeat(1, b"")
-        assert bert.packets.empty()
-        assert not bert.link.is_idle
-        kept.clear()
-        gc.collect()
-
-        assert (await bert.message()).message.round == 2
-
-    world.run(story)
-
-
-def test_an_offer_that_waits_too_long_is_made_again_and_its_protocol_hears_nothing_of_it(
-    world: World,
-) -> None:
-    async def story() -> None:
-        limits = Limits(held_models=1, offer_wait_s=0.02, offer_again_s=0.02)
-        anna, bert = await world.pair(limits=limits, parameters=1000)
-        anna.link.send(envelope(0, parameters=1000))
-        anna.link.send(envelope(1, parameters=1000))
-        kept = [await bert.message()]
-        await bert.until(lambda: [offer.round for offer in bert.offers] == [0, 1, 1, 1])
-        kept.clear()
-        gc.collect()
-
-        assert (await bert.message()).message.round == 1
-        assert anna.refusals == []
-
-    world.run(story)
-
-
-def test_a_body_that_was_accepted_and_never_begins_ends_the_link(world: World) -> None:
-    async def story() -> None:
-        bert = await world.end("bert", limits=Limits(transfer_window_s=0.05))
-        stranger = await Stranger.calls(bert)
-        await stranger.greets()
-        stranger.writer.write(as_bytes(envelope())[:-36])
-        number, payload = await stranger.frame()
-
-        assert (number, decode_accept(payload)) == (FrameType.ACCEPT, Accept(0))
-        assert (await bert.down()).startswith("too_slow")
-        await stranger.rest()
-
-    world.run(story)
-
-
-def test_whoever_causes_answers_and_does_not_read_them_loses_the_link(world: World) -> None:
-    async def story() -> None:
-        bert = await world.end("bert", limits=Limits(outbox_answers=8, write_high_water_bytes=64))
-        bert.objections[1] = RemoteError("not you", code="not_trusted")
-        stranger = await Stranger.calls(bert)
-        await stranger.greets()
-        stranger.writer.transport.pause_reading()  # type: ignore[attr-defined]  # it is a read transport too
-        assert isinstance(bert.link, TcpLink)
-        bert.link._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
-        offers = as_bytes(envelope())[:-36] * 1000
-        while bert.downs.empty():
-            stranger.writer.write(offers)
-            await asyncio.sleep(0)
-
-        assert "does not read our answers" in await bert.down()
-        stranger.writer.transport.abort()
 
     world.run(story)
 
