@@ -24,7 +24,7 @@ from p2pfl.identity.admission import Admission
 from p2pfl.identity.certificate import certificate_pem
 from p2pfl.identity.handshake import Credentials
 from p2pfl.identity.keys import Identity
-from p2pfl.learning.learner import Learner, LearnerSetup
+from p2pfl.learning.learner import Learner, LearnerSetup, Schema
 from p2pfl.membership import Membership, Rumour, State, Timing
 from p2pfl.model import Checkpoint, Model
 from p2pfl.node import SETTLE_S, Node
@@ -207,7 +207,7 @@ def _family_wiring(settings: Settings, roster: Mapping[str, str]) -> GraphWiring
     return GraphWiring(tuple(graph), topologies.static(graph, sparse=len(roster) > SPARSE_FROM))
 
 
-def make_greeting(me: Me, plan: Plan, network: bytes) -> Greeting:
+def make_greeting(me: Me, plan: Plan, *, network: bytes, schema: Schema) -> Greeting:
     """What this start of the node says of itself."""
     return Greeting(
         id=me.id,
@@ -218,6 +218,8 @@ def make_greeting(me: Me, plan: Plan, network: bytes) -> Greeting:
         plan=plan.hash,
         plan_words=plan.words,
         version=__version__,
+        schema=schema.hash,
+        schema_words=schema.words,
     )
 
 

@@ -203,7 +203,7 @@ class Daemon:
             node,
             membership,
             work.learner,
-            greeting=assembly.make_greeting(me, plan, network),
+            greeting=assembly.make_greeting(me, plan, network=network, schema=work.learner.schema),
             surroundings=self._surroundings(parameters, security),
             options=_options(settings, stored, limits=lambda: self._settings.limits),
         )

@@ -32,7 +32,7 @@ def peers(paths: Paths) -> Answer:
     rows = [_peer_row(row) for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
     columns = (
         *("NAME", "ID", "ADDRESS", "STATE", "SENDS TO", "RECEIVES", "I ACCEPT", "I SHARE", "ACCEPTS ME"),
-        *("LAST MODEL", "REFUSED"),
+        *("LAST MODEL", "REFUSED", "REFUSES"),
     )
     return Answer(found, table(columns, rows) if rows else "no other node is known yet")
 
@@ -144,4 +144,12 @@ def _peer_row(row: dict[str, Json]) -> list[object]:
         "?" if accepts is None else accepts,
         last,
         row.get("refused"),
+        _refusals(row),
     ]
+
+
+def _refusals(row: dict[str, Json]) -> str:
+    """How many of our models a peer has refused, and the reasons of all refusals with it."""
+    reasons, there = row.get("reasons"), row.get("refused_there")
+    words = ", ".join(sorted(reasons)) if isinstance(reasons, dict) else ""
+    return f"{there} ({words})" if words else str(there)

@@ -75,20 +75,28 @@ class FiniteGate:
             return frozenset()
         return frozenset(sender for sender, until in self._muted.items() if until > self._round)
 
+    def is_muted(self, sender: str) -> bool:
+        """Are the models of a sender refused for now?"""
+        return self._muted.get(sender, 0) > self._round
+
     def lets_in(self, sender: str, message: Message) -> bool:
         """May the arrays of a message come in?"""
-        if self._muted.get(sender, 0) > self._round:
+        return not self.objection(sender, message)
+
+    def objection(self, sender: str, message: Message) -> str:
+        """Why the arrays of a message do not come in: ``muted`` or one of ``REASONS``; "" if they do."""
+        if self.is_muted(sender):
             self._refuse(sender, "muted")
-            return False
+            return "muted"
         fault = self._fault(message)
         if not fault:
-            return True
+            return ""
         self._strikes[sender] += 1
         self._refuse(sender, fault)
         if self._strikes[sender] >= STRIKES:
             self._strikes[sender] = 0
             self._muted[sender] = self._round + MUTED_ROUNDS
-        return False
+        return fault
 
     def trained(self, model: Model) -> Model:
         """What the protocol gets of a training: its model, or the one that it began with."""

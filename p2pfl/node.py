@@ -10,17 +10,19 @@ node has been through the barrier once and waits only until the members it knew 
 in order.  A model, or any other array, from a sender that is not accepted at that moment never reaches the
 protocol, and none leaves for a peer that may not have it; words (an acknowledgement) pass both ways, since
 with one-way trust the answer comes from somebody whose models are not wanted.  What is not finite neither
-enters nor leaves (``p2pfl.finiteness``).
+enters nor leaves (``p2pfl.finiteness``), and what has come in once does not come in again (``p2pfl.replay``).
+``objection`` says the same of a message that is only offered.
 """
 
 from collections import Counter, deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from p2pfl.errors import RemoteError
 from p2pfl.events import (
     Effect,
     Event,
-    Message,
     PeersChanged,
     Received,
     Send,
@@ -36,6 +38,7 @@ from p2pfl.membership import Input as MembershipInput
 from p2pfl.membership import Output as MembershipOutput
 from p2pfl.model import Array, Scalar, Snapshot
 from p2pfl.protocols.protocol import ExchangeProtocol
+from p2pfl.replay import Marks
 from p2pfl.roster import GraphWiring, WiringFactory
 from p2pfl.trust import Trust, TrustChanged
 
@@ -44,8 +47,26 @@ MAX_HELD_MODELS = 4  # of one sender among them: more would use up the memory th
 SETTLE_TIMER = "node.settle"
 SETTLE_S = 3.0
 
+KEPT = "kept"
+REFUSALS: Mapping[str, str] = {  # what is said to the sender of a model that is not wanted
+    "not_trusted": "this node takes no models from you",
+    "muted": "too many of your models were not finite",
+    "not_finite": "it has parameters that are no numbers",
+    "duplicate": "a later message of yours has come before it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """What became of a message with arrays that has arrived: ``kept``, or why it did not come in."""
+
+    sender: str
+    sequence: int
+    code: str
+
+
 NodeInput: TypeAlias = Event | MembershipInput | TrustChanged
-NodeEffect: TypeAlias = Effect | Tell
+NodeEffect: TypeAlias = Effect | Tell | Settle
 
 
 class Roster(Protocol):
@@ -101,6 +122,7 @@ class Node:
         self.refused: Counter[str] = Counter()  # why -> messages that the gates stopped
         self.finite = FiniteGate()
         self._muted: frozenset[str] = frozenset()  # of the view
+        self._marks = Marks()
 
     @property
     def view(self) -> View | None:
@@ -121,6 +143,11 @@ class Node:
     def roster_hash(self) -> bytes:
         """Short hash of the members this node believes in."""
         return roster_hash(self._membership.roster)
+
+    def objection(self, sender: str, *, start: int, sequence: int) -> RemoteError | None:
+        """Why a message with arrays from this sender would not come in now, with the code for the sender."""
+        code = self._gate(sender, start, sequence)
+        return None if code == KEPT else RemoteError(REFUSALS[code], code=code)
 
     def handle(self, event: NodeInput, now_s: float) -> list[NodeEffect]:
         """React to one event of the driver; see ``p2pfl.events`` and ``p2pfl.membership``."""
@@ -147,6 +174,7 @@ class Node:
         inner = self._protocol.snapshot()
         values: dict[str, Scalar | list[Scalar]] = {f"protocol.{k}": v for k, v in inner.values.items()}
         values["node.members"] = [] if self._graph is None else self._graph.roster
+        values |= self._marks.values()
         arrays: dict[str, Array] = {f"protocol.{k}": a for k, a in inner.arrays.items()}
         return Snapshot(values, arrays)
 
@@ -165,18 +193,47 @@ class Node:
         members = snapshot.values.get("node.members")
         if isinstance(members, list):
             self._barrier.expect(frozenset(str(m) for m in members))
+        self._marks.restore(snapshot.values)
 
     def _receive(self, event: Received, now_s: float) -> list[NodeEffect]:
         self._membership.touch(event.sender, now_s)
-        if carries_arrays(event.message) and not self.trust.accepts(event.sender):
-            self.refused["not_trusted"] += 1
-            return []
-        if carries_arrays(event.message) and not self.finite.lets_in(event.sender, event.message):
+        if not event.message.has_arrays:
+            return self._take(event, now_s)
+        code = self._gate(event.sender, event.start, event.sequence)
+        if code in (KEPT, "muted"):  # a muted sender's messages are counted there
+            code = self.finite.objection(event.sender, event.message) or KEPT
+        taken = self._take(event, now_s) if code == KEPT else self._refuse(code, now_s)
+        return [Settle(event.sender, event.sequence, code), *taken] if event.sequence else taken
+
+    def _gate(self, sender: str, start: int, sequence: int) -> str:
+        """Without a look at the arrays of a message: ``kept``, or why it may not come in."""
+        if not self.trust.accepts(sender):
+            return "not_trusted"
+        if self.finite.is_muted(sender):
+            return "muted"
+        return "duplicate" if self._marks.is_repeated(sender, start, sequence) else KEPT
+
+    def _refuse(self, code: str, now_s: float) -> list[NodeEffect]:
+        if code in ("muted", "not_finite"):
             return self._look_around(now_s)
+        self.refused[code] += 1
+        return []
+
+    def _take(self, event: Received, now_s: float) -> list[NodeEffect]:
+        """Hand a message to the protocol, or keep it for when the protocol has been started."""
         if not self._barrier.is_open:
             self._barrier.hold(event)
             return []
-        return self._send_out(self._protocol.handle(event, now_s))
+        return self._send_out(self._hand_over(event, now_s))
+
+    def _hand_over(self, event: Event, now_s: float) -> list[Effect]:
+        """The protocol's effects; none for a message that it has had already."""
+        if isinstance(event, Received) and event.message.has_arrays:
+            if self._marks.is_repeated(event.sender, event.start, event.sequence):
+                self.refused["duplicate"] += 1
+                return []
+            self._marks.move(event.sender, event.start, event.sequence)
+        return self._protocol.handle(event, now_s)
 
     def _change_trust(self, trust: Trust, now_s: float) -> list[NodeEffect]:
         """Other lists: what is held of senders that are no longer accepted is dropped."""
@@ -185,7 +242,8 @@ class Node:
         if self._view is None:
             return []
         everyone = self._view.accepted | frozenset(self._view.members) | self._view.live
-        if trust.accepted(everyone) == self._view.accepted:
+        is_same = trust.accepted(everyone) - self._muted == self._view.accepted
+        if is_same and self._revoked() == self._view.revoked:
             return []
         self._is_outdated = True
         return self._look_around(now_s)
@@ -212,7 +270,7 @@ class Node:
         self._barrier.is_open = True
         events: list[Event] = [PeersChanged(view), Started(), *self._barrier.held]
         self._barrier.held.clear()
-        return [e for event in events for e in self._send_out(self._protocol.handle(event, now_s))]
+        return [e for event in events for e in self._send_out(self._hand_over(event, now_s))]
 
     def _observe(self) -> View:
         roster, linked = self._membership.roster, self._membership.linked
@@ -227,7 +285,12 @@ class Node:
         graph = self._graph
         # A linked peer may be heard before rumours make it a member: what it says then counts later.
         everyone = graph.everyone if linked <= graph.everyone else graph.everyone | linked
-        return View(self._me, graph.members, linked, self.trust.accepted(everyone) - muted, graph)
+        accepted = self.trust.accepted(everyone) - muted
+        return View(self._me, graph.members, linked, accepted, graph, self._revoked())
+
+    def _revoked(self) -> frozenset[str]:
+        """Those whose models have come in and are no longer trusted."""
+        return self._marks.senders - self.trust.accepted(self._marks.senders)
 
     def _send_out(self, effects: list[Effect]) -> list[NodeEffect]:
         allowed = self.finite.filtered(effects)
@@ -237,18 +300,13 @@ class Node:
 
     def _may_leave(self, effect: Effect) -> bool:
         match effect:
-            case Send(to, message) if carries_arrays(message):
+            case Send(to, message) if message.has_arrays:
                 if self.trust.shares_with(to):
                     return True
                 self.refused["not_shared"] += 1
                 return False
             case _:
                 return True
-
-
-def carries_arrays(message: Message) -> bool:
-    """Does the message hold more than words?"""
-    return message.model is not None or bool(message.body)
 
 
 class _Barrier:
@@ -270,13 +328,13 @@ class _Barrier:
     def hold(self, event: Received) -> None:
         """Keep a message until the barrier opens; the oldest give way."""
         self.held.append(event)
-        models = [e for e in self.held if e.sender == event.sender and carries_arrays(e.message)]
+        models = [e for e in self.held if e.sender == event.sender and e.message.has_arrays]
         for old in models[:-MAX_HELD_MODELS]:
             self.held.remove(old)
 
     def release(self, trust: Trust) -> None:
         """Drop the models and other arrays of senders that are not accepted."""
-        kept = [e for e in self.held if trust.accepts(e.sender) or not carries_arrays(e.message)]
+        kept = [e for e in self.held if trust.accepts(e.sender) or not e.message.has_arrays]
         self.held = deque(kept, maxlen=MAX_HELD)
 
     def may_open(self, view: View) -> bool:

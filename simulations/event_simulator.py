@@ -5,9 +5,8 @@ the order in which they were caused, so that a run is a function of its argument
 
 A crash loses what the member had not stored.  What it had sent arrives, what was on the way to it does not.
 A restart makes a fresh node, restores the last stored snapshot, and brings the links up again; a join makes
-a fresh node without a history; who leaves says good-bye.  What becomes of links then, and in a partition,
-stands in ``simulations.connections``.  A training takes the virtual time that ``compute_s`` says
-(``simulations.training``).  ``simulations.invariants`` are checked all the while.
+a fresh node without a history; who leaves says good-bye.  ``simulations.connections`` says what becomes of
+links, ``simulations.training`` how long one takes.  ``simulations.invariants`` are checked all the while.
 """
 
 from collections import Counter
@@ -32,7 +31,7 @@ from p2pfl.events import (
 )
 from p2pfl.membership import Heard, Input, LinkDown, LinkUp, Tell
 from p2pfl.model import Model
-from p2pfl.node import Node, NodeEffect
+from p2pfl.node import Node, NodeEffect, Settle
 from p2pfl.peer.status import body_bytes
 from simulations.agenda import Agenda, rare_garbage_collection
 from simulations.compute import Compute, compute_from
@@ -340,6 +339,8 @@ class EventSimulator:
                 self._finish(host, effect)
             case Tell():
                 self._tell(host, effect)
+            case Settle():
+                pass  # messages have no sequence here
             case _:
                 assert_never(effect)
 
@@ -347,8 +348,7 @@ class EventSimulator:
         if send.to not in host.linked:
             self._record.unsent += 1
             return
-        message = send.message
-        parcel = Parcel(Received(host.member, message), body_bytes(message), send.replaces)
+        parcel = Parcel(Received(host.member, send.message), body_bytes(send.message), send.replaces)
         self._post.dispatch(host, self._links.between(host.member, send.to), parcel)
 
     def _tell(self, host: Host, tell: Tell) -> None:

@@ -31,7 +31,9 @@ from p2pfl.wire.framing import HEADER_BYTES, FrameType
 from p2pfl.wire.gate import host_of
 from p2pfl.wire.heartbeat_codec import decode_heartbeat
 from p2pfl.wire.link_codec import decode_goodbye, decode_greeting, decode_refused
-from p2pfl.wire.message_codec import decode_message_header
+from p2pfl.wire.message_codec import decode_message, decode_offer
+from p2pfl.wire.offer_codec import decode_accept, decode_receipt, decode_reject
+from p2pfl.wire.ping import decode_ping
 from p2pfl.wire.record import unpack
 from tests.corpus.replay import read
 from tests.corpus.samples import client, server
@@ -86,7 +88,12 @@ READERS: Mapping[str, tuple[Callable[[bytes], object], type[P2PError], bytes]] =
     "greeting": (decode_greeting, RemoteError, SAMPLES[FrameType.INFO][0]),
     "heartbeat": (decode_heartbeat, RemoteError, SAMPLES[FrameType.HEARTBEAT][-1]),
     "goodbye": (decode_goodbye, RemoteError, SAMPLES[FrameType.GOODBYE][0]),
-    "message": (lambda data: decode_message_header(data, SCHEMA), RemoteError, NOTE),
+    "message": (decode_message, RemoteError, NOTE),
+    "offer": (lambda data: decode_offer(data, SCHEMA), RemoteError, SAMPLES[FrameType.OFFER][0]),
+    "accept": (decode_accept, RemoteError, SAMPLES[FrameType.ACCEPT][0]),
+    "reject": (decode_reject, RemoteError, SAMPLES[FrameType.REJECT][0]),
+    "receipt": (decode_receipt, RemoteError, SAMPLES[FrameType.RECEIPT][0]),
+    "ping": (decode_ping, RemoteError, SAMPLES[FrameType.PING][0]),
     "certificate": (key_in_certificate, RemoteError, PEM_cert_to_DER_cert(certificate_pem(ANNA).decode())),
     "record of the local network": (
         parse_txt,

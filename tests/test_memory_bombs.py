@@ -17,7 +17,7 @@ from p2pfl.identity.ticket import decode_ticket
 from p2pfl.wire.framing import FrameType, frame
 from p2pfl.wire.heartbeat_codec import decode_heartbeat
 from p2pfl.wire.limits import MEGABYTE, Limits
-from p2pfl.wire.message_codec import decode_message_header
+from p2pfl.wire.message_codec import decode_message, decode_offer
 from p2pfl.wire.record import unpack
 from tests.corpus.replay import arrivals
 from tests.corpus.samples import GREETED, STATES, Stream
@@ -105,7 +105,7 @@ def check(read: Callable[[bytes], object], data: bytes) -> None:
 @pytest.mark.parametrize("what", list(PAYLOADS))
 def test_a_control_frame_takes_little_whatever_is_in_it(what: str) -> None:
     payload = PAYLOADS[what]
-    for read in (unpack, decode_heartbeat, lambda data: decode_message_header(data, SCHEMA)):
+    for read in (unpack, decode_heartbeat, decode_message, lambda data: decode_offer(data, SCHEMA)):
         check(read, payload)
     check(lambda data: arrivals(Stream("", GREETED, frame(FrameType.HEARTBEAT, data))), payload)
 

@@ -25,7 +25,7 @@ from p2pfl.peer.silence import Silence
 from p2pfl.peer.tasks import Tasks
 from p2pfl.transports.transport import Link, Transport
 from p2pfl.wire.limits import Limits
-from p2pfl.wire.packets import Goodbye, Greeting, Packet
+from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Receipt
 from p2pfl.wire.ping import Ping, Pong
 
 MAX_PEERS = 256  # hinted at and not yet members
@@ -36,7 +36,10 @@ YIELD_S = 1.5
 RETIRE_S = 5.0
 SAME_TIME_S = 10.0  # within it two attempts count as simultaneous: what connecting and greeting may take
 HOPELESS_CODES = frozenset(
-    {"wrong_plan", "wrong_network", "wrong_key", "not_listed", "wrong_network_key", "no_tls"}
+    {
+        *("wrong_plan", "wrong_schema", "wrong_network", "wrong_key"),
+        *("not_listed", "wrong_network_key", "no_tls"),
+    }
 )  # trying again soon would not help
 
 
@@ -56,7 +59,19 @@ class LinksOwner(Protocol):
         ...
 
     def packet_arrived(self, peer: str, packet: Packet) -> None:
-        """A packet from a linked peer."""
+        """A packet from a linked peer; ``settle`` is to be called for each message with arrays."""
+        ...
+
+    def objection(self, peer: str, offer: Offer) -> RemoteError | None:
+        """Why what a peer offers is not wanted; None to have it sent."""
+        ...
+
+    def may_leave(self, peer: str) -> bool:
+        """May a model be offered to this peer now?"""
+        ...
+
+    def model_refused(self, peer: str, code: str, text: str, *, unsent: Envelope | None) -> None:
+        """A peer has rejected the offer of ``unsent``, or, if that is None, not kept what it received."""
         ...
 
 
@@ -101,6 +116,8 @@ class Links:
         self._links: dict[str, _Use] = {}  # by peer
         self._received: dict[str, int] = {}  # bytes by peer, when last asked
         self._left: dict[str, str] = {}  # peer -> the code of its good-bye
+        self._retired: set[Link] = set()  # not in use, what they hold still arrives
+        self._owed: dict[tuple[str, int], list[Link]] = {}  # receipts: (peer, sequence) -> where it came
         self._targets: dict[str, _Target] = {}  # by id, or by address while the id is unknown
         self._wanted: frozenset[str] = frozenset()
         self._known: frozenset[str] = frozenset()
@@ -131,15 +148,11 @@ class Links:
         return {peer: use.link.peer for peer, use in self._links.items()}
 
     def active(self) -> list[str]:
-        """Peers from which bytes have arrived since this was last asked, or would, had we memory for them."""
+        """Peers from which bytes have arrived since this was last asked."""
         before, self._received = self._received, {}
         for peer, use in self._links.items():
             self._received[peer] = use.link.bytes_received
-        return [
-            peer
-            for peer, count in self._received.items()
-            if count > before.get(peer, 0) or self._links[peer].link.is_held_back
-        ]
+        return [peer for peer, count in self._received.items() if count > before.get(peer, 0)]
 
     def send(self, to: str, packet: Packet, replaces: str = "") -> bool:
         """Queue a packet on the link in use; False when there is none."""
@@ -150,11 +163,21 @@ class Links:
         return True
 
     def cut(self, peer: str, code: str, text: str) -> None:
-        """Close the link in use to a peer; it is down at once."""
+        """Cut all links to a peer, with what is half sent; they are down at once."""
+        for link in [each for each in self._retired if each.peer.id == peer]:
+            link.cut(code, text)
         use = self._links.get(peer)
         if use is not None:
-            use.link.close(code, text)
+            use.link.cut(code, text)
             self.link_down(use.link, code)
+
+    def settle(self, peer: str, receipt: Receipt) -> None:
+        """Tell a peer what became of a message with arrays, over the link that it came by."""
+        links = self._owed.get((peer, receipt.sequence))
+        if links:
+            links.pop(0).settle(receipt.sequence, receipt.code, receipt.text)
+            if not links:
+                del self._owed[peer, receipt.sequence]
 
     def hint(self, hint: Hint) -> None:
         """Discovery has found, or lost, an address."""
@@ -204,15 +227,35 @@ class Links:
 
     def packet_received(self, link: Link, packet: Packet) -> None:
         """Hand a packet on; a good-bye is remembered until the link goes down."""
+        peer = link.peer.id
         if isinstance(packet, Pong):
-            self.pings.answered(link.peer.id, packet)
-        elif not isinstance(packet, Goodbye):
-            self._owner.packet_arrived(link.peer.id, packet)
-        elif self._is_used(link):
-            self._left[link.peer.id] = packet.code
+            self.pings.answered(peer, packet)
+            return
+        if isinstance(packet, Goodbye):
+            if self._is_used(link):
+                self._left[peer] = packet.code
+            return
+        if isinstance(packet, Envelope) and packet.message.has_arrays:
+            self._owed.setdefault((peer, packet.sequence), []).append(link)
+        self._owner.packet_arrived(peer, packet)
+
+    def objection(self, link: Link, offer: Offer) -> RemoteError | None:
+        """The owner's word on what a peer offers."""
+        return self._owner.objection(link.peer.id, offer)
+
+    def may_leave(self, link: Link, envelope: Envelope) -> bool:  # noqa: ARG002  # who it is for decides
+        """The owner's word on what waits for a peer."""
+        return self._owner.may_leave(link.peer.id)
+
+    def refused(self, link: Link, code: str, text: str, *, unsent: Envelope | None) -> None:
+        """A peer does not want, or has not kept, a model of ours."""
+        self._owner.model_refused(link.peer.id, code, text, unsent=unsent)
 
     def link_down(self, link: Link, reason: str) -> None:
         """A connection is gone; the peer is, if it was the one in use."""
+        self._retired.discard(link)
+        for key in [key for key, links in self._owed.items() if link in links]:
+            del self._owed[key]
         if not self._is_used(link):
             return
         peer = link.peer.id
@@ -230,7 +273,7 @@ class Links:
         """Ask those from whom nothing comes, and give up those who do not answer for long."""
         self._look_again()
         links = {peer: use.link for peer, use in self._links.items()}
-        counts = {peer: link.bytes_received for peer, link in links.items() if not link.is_held_back}
+        counts = {peer: link.bytes_received for peer, link in links.items()}
         asked, dead = self._silence.look(counts, asyncio.get_running_loop().time())
         for peer in asked:
             links[peer].send(Ping())
@@ -254,10 +297,13 @@ class Links:
         return dialled != old.dialled and old.dialled == (self._me < old.link.peer.id)
 
     def _retire(self, link: Link) -> None:
+        self._retired.add(link)
         asyncio.get_running_loop().call_later(RETIRE_S, self._end_retired, link)
 
     def _end_retired(self, link: Link) -> None:
         """Close it unless a model is still under way: its receiver waits for it, and it is not sent again."""
+        if link not in self._retired:
+            return  # it is gone
         if link.is_idle:
             link.close("duplicate", "another link is in use")
         else:

@@ -10,16 +10,16 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeAlias, assert_never
+from itertools import count
+from typing import assert_never
 
 import numpy as np
 
 from p2pfl.discovery.discovery import Announcement, Discovery
-from p2pfl.errors import RemoteError, StateError, TransportError
+from p2pfl.errors import StateError, TransportError
 from p2pfl.events import (
     Adopt,
     Finish,
-    Received,
     Send,
     SetTimer,
     Started,
@@ -34,32 +34,26 @@ from p2pfl.learning.learner import Evaluation, Learner, TrainingState
 from p2pfl.membership import (
     HEARTBEAT_TIMER,
     Active,
-    Heard,
-    Heartbeat,
-    LinkDown,
-    LinkUp,
     Membership,
     Tell,
-    Unreachable,
 )
 from p2pfl.model import Checkpoint, Model
-from p2pfl.node import Node, NodeEffect
+from p2pfl.node import Node, NodeEffect, NodeInput, Settle
 from p2pfl.peer.engine import Engine
 from p2pfl.peer.faults import Faults
 from p2pfl.peer.linking import members_to_link
 from p2pfl.peer.links import Links
+from p2pfl.peer.neighbours import Neighbours, Report
 from p2pfl.peer.outgoing import Outgoing
 from p2pfl.peer.pings import Echoes
 from p2pfl.peer.status import PeerRow, PeerStatus, Tally, peer_rows
 from p2pfl.peer.workshop import Workshop
 from p2pfl.transports.transport import Transport
-from p2pfl.trust import Trust, TrustChanged
+from p2pfl.trust import Trust
 from p2pfl.wire.limits import Limits
-from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
+from p2pfl.wire.packets import Envelope, Greeting
 
 OFFLOAD_PARAMETERS = 1_000_000  # from here on the node's arithmetic leaves the event loop's thread
-
-Report: TypeAlias = Callable[[str, Mapping[str, object]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +101,18 @@ class Peer:
         self._workshop = Workshop(learner, options.state or {}, self._training_failed)
         self._outgoing = Outgoing(self._send, surroundings.store, self._disk_changed)
         admission = surroundings.admission
-        self._links = Links(
+        self._neighbours = Neighbours(
+            node,
+            self._tally,
+            admission,
+            put=self._put,
+            report=surroundings.report,
+            problem=self._report_problem,
+        )
+        self._links = self._neighbours.links = Links(
             greeting.id,
             surroundings.transport,
-            self,
+            self._neighbours,
             rng=np.random.default_rng(),
             may_dial=None if admission is None else admission.may_dial,
             limits=options.limits,
@@ -121,6 +123,7 @@ class Peer:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._stopping: asyncio.Future[None] | None = None
         self._seen: View | None = None
+        self._sequences = count(1)  # of the messages with arrays
 
     async def run(self) -> None:
         """Listen, look for peers, and take part until ``stop``; raises ConfigError if it cannot listen."""
@@ -160,14 +163,8 @@ class Peer:
         return {} if self._around.admission is None else self._around.admission.pending
 
     def change_trust(self, trust: Trust) -> None:
-        """Other lists, in force when this returns: links that they do not allow are cut."""
-        if self._around.admission is not None:
-            self._around.admission.change(trust)
-            trust = self._around.admission.trust
-        self._engine.put(TrustChanged(trust))
-        for peer in self._links.linked:
-            if not trust.admits(peer):
-                self._links.cut(peer, "not_admitted", "the trust between us has ended")
+        """Other lists, in force when this returns: links for which they say another thing are cut."""
+        self._neighbours.change_trust(trust)
 
     @property
     def model(self) -> Model:
@@ -189,6 +186,9 @@ class Peer:
     async def ping(self, peer: str) -> Echoes:
         """Round trips and throughput of the link to a peer; raises TransportError without link or answer."""
         return await self._links.pings.measure(peer)
+
+    def _put(self, event: NodeInput) -> None:
+        self._engine.put(event)
 
     def _state(self) -> str:
         if self._workshop.is_paused:
@@ -230,64 +230,12 @@ class Peer:
         if self._stopping is not None and not self._stopping.done():
             self._stopping.set_exception(error)
 
-    # What links tell (LinksOwner).
-
-    def peer_up(self, peer: Greeting) -> None:
-        """A first link to this process of the peer is up."""
-        self._around.report("peer.up", {"peer": peer.id, "name": peer.name, "address": peer.address})
-        admission = self._around.admission
-        if admission is not None and admission.trust is not self.node.trust:  # it has proved the network key
-            self._engine.put(TrustChanged(admission.trust))
-        self._engine.put(
-            LinkUp(
-                peer.id,
-                peer.incarnation,
-                peer.name,
-                peer.address,
-                accepts_us=peer.accepts_you,
-                shares_with_us=peer.shares_with_you,
-            )
-        )
-
-    def peer_down(self, peer: Greeting, *, left: bool, reason: str) -> None:
-        """The last link is gone."""
-        self._around.report("peer.down", {"peer": peer.id, "name": peer.name, "reason": reason})
-        self._engine.put(LinkDown(peer.id, left))
-
-    def peer_failed(self, peer: str, address: str, error: TransportError | RemoteError) -> None:
-        """No address of a peer answered."""
-        if isinstance(error, RemoteError):
-            self._tally.refused[peer] += 1
-            facts = {"peer": peer, "address": address, "code": error.code, "problem": str(error)}
-            self._report_problem("peer.refused", facts)
-            return
-        facts = {"peer": peer, "address": address, "problem": str(error)}
-        if peer:
-            self._around.report("peer.unreachable", facts)
-            self._engine.put(Unreachable(peer))
-        else:  # an address that the operator has written down
-            self._report_problem("peer.unreachable", facts)
-
-    def packet_arrived(self, peer: str, packet: Packet) -> None:
-        """A packet from a linked peer."""
-        match packet:
-            case Envelope(message, roster):
-                self._tally.rosters[peer] = roster
-                self._tally.note_received(peer, message, asyncio.get_running_loop().time())
-                self._engine.put(Received(peer, message))
-            case Heartbeat():
-                self._tally.rosters[peer] = packet.roster
-                self._engine.put(Heard(peer, packet))
-            case Goodbye():
-                pass  # links keep it for peer_down
-
     # What a node's event leads to.
 
     def _look(self) -> None:
         """Say what was refused, and link whom the graph asks for, once the view has changed."""
         for peer, code in self.node.finite.take_news():
-            problem = "its model is not finite" if code == "not_finite" else "it is muted for such models"
-            self._report_problem("peer.refused", {"peer": peer, "code": code, "problem": problem})
+            self._neighbours.note_refused(peer, code)
         view = self.node.view
         if view is None or view is self._seen:
             return
@@ -314,6 +262,8 @@ class Peer:
                 self._links.send(to, heartbeat, "heartbeat")
             case Send():
                 self._outgoing.put(effect)
+            case Settle():
+                self._neighbours.settle(effect)
             case SetTimer(name, delay_s):
                 self._set_timer(name, delay_s)
             case Train():
@@ -330,8 +280,12 @@ class Peer:
                 assert_never(effect)
 
     def _send(self, effect: Send) -> None:
-        if self._links.send(effect.to, Envelope(effect.message, self.node.roster_hash), effect.replaces):
-            self._tally.note_sent(effect.to, effect.message)
+        message = effect.message
+        # The start is the first incarnation of this process, not one that membership has raised meanwhile.
+        sequence = next(self._sequences) if message.has_arrays else 0
+        envelope = Envelope(message, self.node.roster_hash, self._greeting.incarnation, sequence)
+        if self._links.send(effect.to, envelope, effect.replaces):
+            self._tally.note_sent(effect.to, message)
 
     def _set_timer(self, name: str, delay_s: float) -> None:
         old = self._timers.pop(name, None)

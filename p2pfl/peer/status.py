@@ -51,7 +51,9 @@ class PeerRow:
     last_model_round: int | None
     models_sent: int
     models_received: int
-    refused: int
+    refused: int  # models, and links, of it here
+    refused_there: int  # our models
+    reasons: Mapping[str, int]  # why, of both
 
 
 @dataclass(slots=True)
@@ -66,7 +68,9 @@ class Tally:
     messages_sent: int = 0
     models_sent: Counter[str] = field(default_factory=Counter)
     models_received: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)  # (peer, code)
+    refused_there: Counter[tuple[str, str]] = field(default_factory=Counter)
+    withheld: int = 0  # models that were to be sent, and not shared any more when their turn came
     last_model: dict[str, tuple[float, int]] = field(default_factory=dict)  # peer -> (now_s, round)
     rosters: dict[str, bytes] = field(default_factory=dict)
     evaluation: Evaluation | None = None
@@ -100,6 +104,12 @@ class Tally:
         self.bytes_sent += body_bytes(message)
         self.messages_sent += 1
         self.models_sent[to] += message.model is not None
+
+    def note_unsent(self, to: str, message: Message) -> None:
+        """A message that was handed to the link was not wanted: its body was never sent."""
+        self.bytes_sent -= body_bytes(message)
+        self.messages_sent -= 1
+        self.models_sent[to] -= message.model is not None
 
     def note_received(self, sender: str, message: Message, now_s: float) -> None:
         """A message has arrived."""
@@ -146,5 +156,11 @@ def _row(node: Node, member: Rumour, greeting: Greeting | None, *, tally: Tally,
         last_model_round=None if last is None else last[1],
         models_sent=tally.models_sent[peer],
         models_received=tally.models_received[peer],
-        refused=tally.refused[peer] + node.finite.refused[peer],
+        refused=sum(_of(peer, tally.refused).values()),
+        refused_there=sum(_of(peer, tally.refused_there).values()),
+        reasons=dict(_of(peer, tally.refused) + _of(peer, tally.refused_there)),
     )
+
+
+def _of(peer: str, counts: Mapping[tuple[str, str], int]) -> Counter[str]:
+    return Counter({code: count for (each, code), count in counts.items() if each == peer})

@@ -52,6 +52,7 @@ from p2pfl.model import Model, Snapshot
 from p2pfl.protocols.gossip_exchange import MODEL, Exchange, mixed
 from p2pfl.protocols.late_join import CURRENT_KIND, JOIN_TIMER, MAX_ROUND, LateJoin, standing
 from p2pfl.protocols.lockstep import Lockstep
+from p2pfl.protocols.merge_gate import check_senders
 from p2pfl.protocols.patience import (
     ANYBODY,
     DEVIATIONS,
@@ -370,6 +371,7 @@ class GossipAveraging:
             for sender in exchange.neighbourhood.receive_weights
             if sender in self._view.accepted and (model := self._buffer.get(sender, self._round)) is not None
         }
+        check_senders(self._view, arrived)
         if arrived:
             self._join.is_in_touch()
         self._patience.leave_out(exchange.awaited)

@@ -65,6 +65,7 @@ from p2pfl.protocols.late_join import (
     Standing,
     standing,
 )
+from p2pfl.protocols.merge_gate import check_senders
 from p2pfl.protocols.patience import ANYBODY, DEVIATIONS, ROUND_TIMEOUT_S, WAITING_KIND
 from p2pfl.protocols.protocol import Setup
 from p2pfl.protocols.push_sum_book import UNKNOWN
@@ -318,8 +319,10 @@ class PushSum(PushSumState):
     def _merge(self) -> None:
         """Add what has come in and begin the next step."""
         assert self._exchange is not None
+        assert self._view is not None
         exchange = self._exchange
         for sender, totals, age in self._inbox.take_until(self._step):
+            check_senders(self._view, [sender])
             if self._book.take(sender, totals):
                 self._age = max(self._age, age)
                 self._join.is_in_touch()

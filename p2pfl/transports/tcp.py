@@ -2,8 +2,9 @@
 
 With ``Security`` the channel is TLS, and both sides are proved before they greet; without it whoever dials
 greets first.  Each side checks the other's greeting, and a refusal is told to the other side with a code and
-words.  Then packets flow both ways.  When a peer reads slowly, its messages wait in a short
-outbox and the oldest are dropped; when this node is slow, TCP's own window makes the peer wait.
+words.  Then packets flow both ways; models are offered first, and sent when they are wanted.  When a peer
+reads slowly, its messages wait in a short outbox and the oldest are dropped; when this node has no memory for
+another model, its answer to the offer waits.
 """
 
 import asyncio
@@ -20,7 +21,8 @@ from p2pfl.errors import ConfigError, RemoteError, TransportError
 from p2pfl.transports.addresses import format_address, parse_address, port_holder
 from p2pfl.transports.guests import Guests
 from p2pfl.transports.strangers import Strangers
-from p2pfl.transports.tcp_link import Stage, Surroundings, TcpLink
+from p2pfl.transports.tcp_link import TcpLink
+from p2pfl.transports.tcp_surroundings import Stage, Surroundings
 from p2pfl.transports.tls import Security, tls_problem
 from p2pfl.transports.tls_door import Knock, TlsDoor
 from p2pfl.transports.transport import LinkHandler
@@ -57,14 +59,14 @@ class TcpTransport:
         self._security = security
         self._schema_of = partial(BodySchema, parameters, bodies)
         self._schema = self._schema_of(limits)
-        self._shared: Surroundings | None = None  # once it listens
+        self._shared: Surroundings[TcpLink] | None = None  # once it listens
         self._server: asyncio.Server | None = None
         self._links: set[TcpLink] = set()
         self._door: TlsDoor | None = None  # instead of a server, with security
         self._knocks: dict[Knock, float] = {}  # accepted, TLS not up yet; until when they have time
         self._strangers = Strangers(limits, self._report)
         self._guests = Guests(limits, self._is_guest)
-        self._blocked: list[TcpLink] = []  # wait for memory
+        self._waiting: dict[TcpLink, None] = {}  # for memory, longest first
         self._is_closed = False
         self._all_ended = asyncio.Event()
 
@@ -216,8 +218,8 @@ class TcpTransport:
             case Stage.UP:
                 self._strangers.greeted(link)
                 self._guests.came(link)
-            case Stage.BLOCKED:
-                self._blocked.append(link)
+            case Stage.WAITING:
+                self._waiting.setdefault(link)
             case Stage.ENDED:
                 self._ended(link)
             case _:
@@ -237,8 +239,7 @@ class TcpTransport:
         self._links.discard(link)
         self._strangers.left(link)
         self._guests.left(link)
-        if link in self._blocked:
-            self._blocked.remove(link)
+        self._waiting.pop(link, None)
         self._note_end()
 
     def _note_end(self) -> None:
@@ -248,11 +249,11 @@ class TcpTransport:
     def _memory_freed(self, loop: asyncio.AbstractEventLoop) -> None:
         """The pool's word, in whatever thread an array was collected."""
         with suppress(RuntimeError):  # the loop has been closed meanwhile
-            loop.call_soon_threadsafe(self._retry_blocked)
+            loop.call_soon_threadsafe(self._retry_waiting)
 
-    def _retry_blocked(self) -> None:
-        blocked, self._blocked = self._blocked, []
-        for link in blocked:
+    def _retry_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for link in waiting:
             link.retry()
 
     def _report(self, address: str, error: RemoteError) -> None:

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from typing import assert_never, cast
 
 from p2pfl.errors import P2PError, RemoteError, TransportError
@@ -11,49 +10,21 @@ from p2pfl.identity.admission import NotAdmittedError
 from p2pfl.membership import Heartbeat
 from p2pfl.transports.addresses import as_dialled
 from p2pfl.transports.fence import Fence, tell_of_connection
-from p2pfl.transports.guests import Objection
 from p2pfl.transports.opening import Opening
-from p2pfl.transports.tcp_socket import WAKE_BYTES, TcpSocket
+from p2pfl.transports.tcp_exchange import TcpExchange
+from p2pfl.transports.tcp_socket import TcpSocket
+from p2pfl.transports.tcp_surroundings import Stage, Surroundings
 from p2pfl.transports.tcp_writer import Outgoing, TcpWriter
-from p2pfl.transports.tls import Security
-from p2pfl.transports.transport import LinkHandler
-from p2pfl.wire.bodies import BodySchema
 from p2pfl.wire.greetings import refusal
 from p2pfl.wire.heartbeat_codec import encode_heartbeat
 from p2pfl.wire.inbound import Arrival, Inbound, Proof
-from p2pfl.wire.limits import Limits
 from p2pfl.wire.link_codec import Refused, encode_goodbye, encode_greeting, encode_refused
-from p2pfl.wire.message_codec import encode_message
-from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
+from p2pfl.wire.message_codec import OfferedMessage, encode_message
+from p2pfl.wire.packets import Accept, Envelope, Goodbye, Greeting, Packet, Receipt, Reject
 from p2pfl.wire.ping import EchoAllowance, Ping, Pong, encode_ping
-from p2pfl.wire.pool import BufferPool
 from p2pfl.wire.traffic import Traffic
 
 TLS_RECORD_BYTES = 17 * 1024  # a record and its frame
-
-
-class Stage(Enum):
-    """What a link tells its transport of itself."""
-
-    CONNECTED = "connected"
-    UP = "up"  # both sides have greeted
-    BLOCKED = "blocked"  # reading waits for memory: ``retry`` when there may be some
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Surroundings:
-    """What all links of one transport share, and whom they tell."""
-
-    limits: Limits
-    schema: BodySchema
-    pool: BufferPool
-    greeting: Callable[[], Greeting]
-    handler: LinkHandler
-    report: Callable[[str, RemoteError], None]  # the address and the reason of a link refused or broken off
-    tell: Callable[["TcpLink", Stage], None]
-    objection: Callable[[str], Objection | None]  # of ours against a link with a peer
-    security: Security | None = None  # without it links are neither encrypted nor authenticated
 
 
 class TcpLink(asyncio.BufferedProtocol):
@@ -64,7 +35,12 @@ class TcpLink(asyncio.BufferedProtocol):
     """
 
     def __init__(
-        self, shared: Surroundings, *, dialled: bool, peer: str = "", deadline_s: float | None = None
+        self,
+        shared: "Surroundings[TcpLink]",
+        *,
+        dialled: bool,
+        peer: str = "",
+        deadline_s: float | None = None,
     ) -> None:
         self._shared = shared
         self.is_dialled = dialled
@@ -77,6 +53,7 @@ class TcpLink(asyncio.BufferedProtocol):
         self._socket: TcpSocket
         self._writer: TcpWriter
         self.traffic: Traffic
+        self._exchange: TcpExchange
         self._peer: Greeting | None = None  # set while the link is up
         self._reason = ""  # why the link ends, once it does
         self._timer: asyncio.TimerHandle | None = None  # the deadline of what goes on now
@@ -105,13 +82,8 @@ class TcpLink(asyncio.BufferedProtocol):
         return self._inbound.total_bytes
 
     @property
-    def is_held_back(self) -> bool:
-        """A body of the peer waits for memory of ours, and its heartbeats behind it."""
-        return self._inbound.is_blocked
-
-    @property
     def is_idle(self) -> bool:
-        """Nothing waits to be sent, and no body is half sent or half received."""
+        """Nothing waits to be sent, and no body is offered, half sent or half received."""
         return self._writer.is_idle and self._inbound.is_idle
 
     @property
@@ -124,7 +96,7 @@ class TcpLink(asyncio.BufferedProtocol):
         match packet:
             case Envelope():
                 head, body = encode_message(packet, self._shared.schema)
-                self._writer.send(Outgoing(head, tuple(body)), replaces)
+                self._writer.send(Outgoing(packet, head, tuple(body)), replaces)
             case Heartbeat():
                 self._writer.send_control(encode_heartbeat(packet))
             case Ping() | Pong():
@@ -134,9 +106,19 @@ class TcpLink(asyncio.BufferedProtocol):
             case _:
                 assert_never(packet)
 
+    def settle(self, sequence: int, code: str, text: str = "") -> None:
+        """Give the receipt for a message with arrays that has arrived."""
+        if not self._reason:
+            self._exchange.settle(Receipt(sequence, code, text))
+
     def close(self, code: str, text: str = "") -> None:
         """Say good-bye with a code, after the body that is half sent, then close."""
         self._end(f"{code}: {text}" if text else code, encode_goodbye(Goodbye(code, text)))
+
+    def cut(self, code: str, text: str = "") -> None:
+        """As ``close``, but what is half sent is dropped, as is what is half received."""
+        reason = f"{code}: {text}" if text else code
+        self._end(reason, encode_goodbye(Goodbye(code, text)), drops_body=True)
 
     def forsake(self) -> None:
         """Before there is a connection: make nothing of it should it come all the same."""
@@ -148,11 +130,10 @@ class TcpLink(asyncio.BufferedProtocol):
         self._transport.abort()
 
     def retry(self) -> None:
-        """There may be memory for the body that waits."""
+        """There may be memory for the body that is offered."""
         if not self._reason:
-            self._transport.resume_reading()
             with self._fence:
-                self._take(self._inbound.retry())
+                self._exchange.retry()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is connected, and encrypted if links are: whoever is to speak first does."""
@@ -162,8 +143,18 @@ class TcpLink(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)
         is_secure = self._shared.security is not None
         self._socket = TcpSocket(transport, taken_bytes=TLS_RECORD_BYTES if is_secure else 0)
-        self._writer = TcpWriter(self._transport, self._shared.limits)
         self.traffic = Traffic(self._shared.limits, self.address, asyncio.get_running_loop().time())
+        self._writer = TcpWriter(self._transport, self._shared.limits, may_leave=self._may_leave)
+        self._exchange = TcpExchange(
+            self._shared.limits,
+            self._inbound,
+            self._writer,
+            objection=lambda offer: self._shared.handler.objection(self, offer),
+            traffic=self.traffic,
+            refused=self._refused,
+            wait=lambda: self._shared.tell(self, Stage.WAITING),
+            give_up=self._give_up,
+        )
         self._shared.tell(self, Stage.CONNECTED)
         self._start_timer(self._shared.limits.handshake_s, self._expire)
         if self._deadline_s is not None:
@@ -193,6 +184,7 @@ class TcpLink(asyncio.BufferedProtocol):
         if self.outcome.cancelled():
             return
         self._stop_timer()
+        self._exchange.stop()
         self._inbound.close()
         self._writer.stop()
         self._reason = self._reason or ("connection closed" if exc is None else f"connection lost: {exc}")
@@ -230,12 +222,8 @@ class TcpLink(asyncio.BufferedProtocol):
         except RemoteError as error:
             self._break_off(error, _for_the_peer(error))
             return
-        if self._inbound.is_blocked:
-            self._transport.pause_reading()
-            self._shared.tell(self, Stage.BLOCKED)
         if self._peer is not None:
-            self._socket.expect(self._inbound.body_bytes_missing)
-            self._watch_body()
+            self._socket.expect(self._inbound.frame_bytes_missing)
 
     def _handle(self, arrival: Arrival) -> None:
         match arrival:
@@ -259,8 +247,19 @@ class TcpLink(asyncio.BufferedProtocol):
             case Envelope() | Heartbeat():
                 self.traffic.note(arrival, asyncio.get_running_loop().time())
                 self._shared.handler.packet_received(self, arrival)
+            case OfferedMessage() | Accept() | Reject() | Receipt():
+                self._exchange.take(arrival)
             case _:
                 assert_never(arrival)
+
+    def _may_leave(self, envelope: Envelope) -> bool:
+        return self._shared.handler.may_leave(self, envelope)
+
+    def _refused(self, code: str, text: str, unsent: Envelope | None) -> None:
+        self._shared.handler.refused(self, code, text, unsent=unsent)
+
+    def _give_up(self, error: RemoteError) -> None:
+        self._break_off(error, error)
 
     def _prove(self, proof: Proof) -> None:
         """Answer a proof; once the other side is proved, tell it what only it may know."""
@@ -318,13 +317,14 @@ class TcpLink(asyncio.BufferedProtocol):
         self._fail(TransportError(f"the link to {self.address} has failed: {type(error).__name__}: {error}"))
         self.abort("internal_error")
 
-    def _end(self, reason: str, farewell: bytes) -> None:
+    def _end(self, reason: str, farewell: bytes, *, drops_body: bool = False) -> None:
         if self._reason:
             return
         self._reason = reason
         self._transport.pause_reading()
         self._start_timer(self._shared.limits.closing_s, self._transport.abort)
-        self._writer.finish(farewell)
+        self._exchange.stop()
+        self._writer.finish(farewell, drops_body=drops_body)
 
     def _expire(self) -> None:
         """The peer has not greeted in time."""
@@ -338,25 +338,6 @@ class TcpLink(asyncio.BufferedProtocol):
         if not self.outcome.done():
             self.outcome.set_exception(error)
             self.outcome.exception()  # nobody need ask: on the accepting side nobody does
-
-    def _watch_body(self) -> None:
-        """A body in transit must keep moving."""
-        if self._inbound.body_bytes_missing == 0:
-            self._stop_timer()
-        elif self._timer is None:
-            mark = self._inbound.total_bytes
-            self._start_timer(self._shared.limits.transfer_window_s, lambda: self._check_pace(mark))
-
-    def _check_pace(self, mark: int) -> None:
-        self._timer = None
-        limits = self._shared.limits
-        moved = self._inbound.total_bytes - mark
-        if moved + WAKE_BYTES < limits.transfer_window_bytes:  # so much may wait in the socket, unseen
-            slow = f"a body moved by {moved} bytes in {limits.transfer_window_s:g} s"
-            error = RemoteError(slow, code="too_slow")
-            self._break_off(error, error)
-        else:
-            self._watch_body()
 
     def _start_timer(self, delay_s: float, action: Callable[[], None]) -> None:
         self._stop_timer()

@@ -45,17 +45,26 @@ class Limits:
 
     inbound_models: int = 4  # bodies in transit from all peers; a further one waits in its sender
     held_models: int = 8  # bodies of one peer in transit or in use here; a further one waits in its sender
+    offer_wait_s: float = 5.0  # for memory, before a peer is told to offer again
+    offer_again_s: float = 0.5  # at most, and a tenth at least, until a peer is offered a model again
+    unanswered_models: int = 8  # sent to one peer and without a receipt; a further one waits
     spare_models: int = 4  # empty buffers kept for the next bodies
 
     transfer_window_s: float = 10.0  # a body that moves less than ``transfer_window_bytes`` in it is given up
     transfer_window_bytes: int = 160 * 1024  # the least that a body must move in its window
+    transfer_least_s: float = 30.0  # for a whole body, however small; a large one has the time of the window
 
     link_ping_s: float = 15.0  # a linked peer from which nothing came for so long is asked for a sign of life
     link_dead_s: float = 45.0  # and after so long its link is closed
 
     outbox_messages: int = 4  # unsent messages to one peer; the oldest is dropped
     outbox_controls: int = 8  # unsent heartbeats to one peer; the oldest is dropped
+    outbox_answers: int = 64  # unsent answers to one peer; whoever does not read them loses the link
     write_high_water_bytes: int = 256 * 1024  # given to the event loop and not yet to the kernel
+
+    def transfer_s(self, size_bytes: int) -> float:
+        """How long a body may take in all."""
+        return max(self.transfer_least_s, size_bytes * self.transfer_window_s / self.transfer_window_bytes)
 
     def __post_init__(self) -> None:
         for limit in fields(self):

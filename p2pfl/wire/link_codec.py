@@ -33,9 +33,10 @@ REFUSAL_CODES: Mapping[str, int] = {
     "too_big": 12,
     "probe": 13,  # who looks, and wants no link
     "crowded": 14,
+    "wrong_schema": 15,
 }
 _WORDS = {number: word for word, number in REFUSAL_CODES.items()}
-MAX_REASON = 500  # characters of a refusal, which quotes the words of two plans
+MAX_REASON = 500  # characters of a refusal, which quotes the words of two plans or models
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,9 @@ def encode_greeting(greeting: Greeting) -> bytes:
         "accepts_you": greeting.accepts_you,
         "shares_with_you": greeting.shares_with_you,
         "version": greeting.version[:MAX_TEXT],
+        "schema": greeting.schema,
+        "schema_words": greeting.schema_words[:MAX_TEXT],
+        "role": greeting.role,
     }
     return frame(FrameType.INFO, PROLOGUE.pack(MAGIC, MAJOR_VERSION, MINOR_VERSION) + pack(values))
 
@@ -89,6 +93,9 @@ def decode_greeting(payload: bytes) -> Greeting:
         accepts_you=record.flag("accepts_you", default=True),
         shares_with_you=record.flag("shares_with_you", default=True),
         version=record.text("version"),
+        schema=record.octets("schema", length=8),
+        schema_words=record.text("schema_words"),
+        role=record.word("role"),
     )
 
 

@@ -27,9 +27,7 @@ class Traffic:
         """A packet has come; raises RemoteError with code ``too_fast`` for a flood of control frames."""
         if not isinstance(packet, Heartbeat):
             self.asked_s = now_s
-        has_arrays = isinstance(packet, Envelope) and (
-            packet.message.model is not None or bool(packet.message.body)
-        )
+        has_arrays = isinstance(packet, Envelope) and packet.message.has_arrays
         if not has_arrays and not self._controls.take(now_s):
             raise RemoteError("too many control frames a second", code="too_fast")
 

@@ -11,6 +11,7 @@ import numpy as np
 from p2pfl.wire.framing import BEFORE_GREETING, FrameType
 from p2pfl.wire.inbound import Inbound
 from p2pfl.wire.limits import Limits
+from p2pfl.wire.message_codec import OfferedMessage
 from p2pfl.wire.pool import BufferPool
 from tests.corpus.samples import GREETED, OPENING, Stream
 from tests.p2pfl.wire.samples import SCHEMA
@@ -90,9 +91,14 @@ def read(name: str) -> list[Recorded]:
 
 
 def _fed(receiver: Inbound, data: bytes) -> Iterator[object]:
-    while data and not receiver.is_blocked:
+    while data:
         memory = receiver.buffer()
         count = min(len(memory), len(data))
         memory[:count] = data[:count]
         data = data[count:]
-        yield from receiver.received(count)
+        for arrival in receiver.received(count):
+            if isinstance(arrival, OfferedMessage):
+                if arrival.flaw is not None:  # it would be rejected, and the link go on
+                    raise arrival.flaw
+                receiver.offers.decide(None, now_s=0.0)
+            yield arrival

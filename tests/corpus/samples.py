@@ -18,10 +18,12 @@ from p2pfl.wire.framing import FrameType, frame, frame_header
 from p2pfl.wire.heartbeat_codec import encode_heartbeat
 from p2pfl.wire.link_codec import Refused, encode_goodbye, encode_greeting, encode_refused
 from p2pfl.wire.message_codec import encode_message
-from p2pfl.wire.packets import Envelope, Goodbye
+from p2pfl.wire.offer_codec import encode_answer
+from p2pfl.wire.packets import KEPT, Accept, Envelope, Goodbye, Receipt, Reject
+from p2pfl.wire.ping import Ping, Pong, encode_ping
 from p2pfl.wire.record import pack
 from tests.p2pfl.identities import NETWORK, NETWORK_KEY, NOBODY, someone
-from tests.p2pfl.wire.samples import GREETING, PARAMETERS, SCHEMA, envelope, model, note
+from tests.p2pfl.wire.samples import GREETING, PARAMETERS, SCHEMA, as_bytes, envelope, model, note
 
 OPENING, GREETING_DUE, GREETED = "opening", "greeting", "greeted"
 SERVER_NONCE, CLIENT_NONCE = b"s" * 32, b"c" * 32
@@ -68,11 +70,17 @@ def valid() -> Mapping[FrameType, list[Stream]]:
             Stream("heartbeat", GREETED, encode_heartbeat(Heartbeat(1, b"roster"))),
             Stream("rumours", GREETED, encode_heartbeat(Heartbeat(2**63 - 1, b"r" * 32, rumours))),
         ],
-        FrameType.MESSAGE: [Stream("note", GREETED, message(note(7)))],
+        FrameType.MESSAGE: [Stream("note", GREETED, as_bytes(note(7)))],
+        FrameType.OFFER: [Stream("offer", GREETED, encode_message(envelope(4), SCHEMA)[0])],
+        FrameType.ACCEPT: [Stream("accept", GREETED, encode_answer(Accept(2**63 - 1)))],
+        FrameType.REJECT: [Stream("reject", GREETED, encode_answer(Reject(7, "muted", "three strikes")))],
+        FrameType.RECEIPT: [Stream("receipt", GREETED, encode_answer(Receipt(7, KEPT)))],
         FrameType.BODY: [
-            Stream("model", GREETED, message(envelope(4))),
-            Stream("arrays", GREETED, message(Envelope(arrays, b"roster"))),
+            Stream("model", GREETED, as_bytes(envelope(4))),
+            Stream("arrays", GREETED, as_bytes(Envelope(arrays, b"roster", 3, 9))),
         ],
+        FrameType.PING: [Stream("ping", GREETED, encode_ping(Ping(b"12345678")))],
+        FrameType.PONG: [Stream("pong", GREETED, encode_ping(Pong(b"12345678")))],
         FrameType.GOODBYE: [Stream("goodbye", GREETED, encode_goodbye(Goodbye("leaving", "the node stops")))],
     }
 
@@ -98,18 +106,19 @@ def hostile() -> list[Stream]:
     found += [Stream("http", state, b"GET / HTTP/1.1\r\n\r\n") for state in STATES]
     found += [
         Stream(f"{kind.name.lower()} {name}", GREETED, frame(kind, packed))
-        for kind in (FrameType.HEARTBEAT, FrameType.MESSAGE, FrameType.GOODBYE)
+        for kind in MAPS
         for name, packed in BAD_MAPS.items()
     ]
     found += [
         Stream(f"info {name}", GREETING_DUE, frame(FrameType.INFO, b"P2PN\x01\x00" + packed))
         for name, packed in BAD_MAPS.items()
     ]
-    head = encode_message(envelope(), SCHEMA)[0][:-8]
+    head = encode_message(envelope(), SCHEMA)[0]
     found += [
         Stream("body too long", GREETED, head + frame_header(FrameType.BODY, 29)),
         Stream("body of four gigabytes", GREETED, head + frame_header(FrameType.BODY, 2**32 - 1)),
-        Stream("no body", GREETED, head + encode_heartbeat(Heartbeat(1, b""))),
+        Stream("a second offer", GREETED, head + head),
+        Stream("body of no accepted offer", GREETED, as_bytes(note(1)) + frame(FrameType.BODY, bytes(28))),
         Stream("body alone", GREETED, frame(FrameType.BODY, bytes(28))),
         Stream("second greeting", GREETED, encode_greeting(GREETING)),
         Stream("refusal of one byte", GREETED, frame(FrameType.REFUSED, b"\x00")),
@@ -122,6 +131,15 @@ def hostile() -> list[Stream]:
     return found
 
 
+MAPS = (
+    FrameType.HEARTBEAT,
+    FrameType.MESSAGE,
+    FrameType.OFFER,
+    FrameType.ACCEPT,
+    FrameType.REJECT,
+    FrameType.RECEIPT,
+    FrameType.GOODBYE,
+)
 STATES = (OPENING, GREETING_DUE, GREETED)
 BAD_MAPS: Mapping[str, bytes] = {
     "without anything": b"\x80",
@@ -142,12 +160,6 @@ BAD_MAPS: Mapping[str, bytes] = {
 }
 
 
-def message(found: Envelope) -> bytes:
-    """A message as it goes over the wire."""
-    head, body = encode_message(found, SCHEMA)
-    return head + b"".join(body)
-
-
 def _credentials(name: str) -> Credentials:
     return Credentials(someone(name), NETWORK, (1, 0))
 
@@ -165,5 +177,6 @@ def _empty(number: int) -> bytes:
 
 
 def _model_of(**changes: float) -> bytes:
-    values = {"age": 1, "weight": 1.0, "params": PARAMETERS} | changes
-    return frame(FrameType.MESSAGE, pack({"kind": "model", "round": 1, "roster": b"", "model": values}))
+    model = {"age": 1, "weight": 1.0, "params": PARAMETERS} | changes
+    values = {"kind": "model", "round": 1, "roster": b"", "start": 1, "sequence": 1, "model": model}
+    return frame(FrameType.OFFER, pack(values))

@@ -217,7 +217,7 @@ async def test_nan_or_inf() -> None:
     crowd = Crowd(rounds=30, members=2)
     sick, well = (crowd.member(name, number) for number, name in enumerate("ab"))
     good, seen = sick.learner.train, list[bool]()
-    arrived = well.peer.packet_arrived
+    arrived = well.peer._neighbours.packet_arrived
 
     def diverge(model: Model, state: TrainingState, **options: None) -> tuple[Model, TrainingState]:
         trained, kept = good(model, state, **options)
@@ -229,7 +229,7 @@ async def test_nan_or_inf() -> None:
         arrived(peer, packet)
 
     sick.learner.train = diverge  # type: ignore[method-assign, assignment]
-    well.peer.packet_arrived = note  # type: ignore[method-assign]
+    well.peer._neighbours.packet_arrived = note  # type: ignore[method-assign]
     for member in (sick, well):
         member.start()
     for member in (sick, well):
@@ -254,9 +254,10 @@ async def test_nan_or_inf_from_a_peer() -> None:
 
     bad = Message("model", 0, Model(np.array([1, np.nan, 1], np.float32)))
     for _ in range(3):
-        well.peer.packet_arrived("a", Envelope(bad, bytes(8)))
+        well.peer._neighbours.packet_arrived("a", Envelope(bad, bytes(8)))
 
-    assert [facts["code"] for facts in well.facts("peer.refused")] == ["not_finite"] * 3
+    assert [facts["code"] for facts in well.facts("peer.refused")] == ["not_finite"]  # said once a minute
+    assert well.peer.node.finite.refused["a"] == 3
     assert well.peer.node.finite.muted == {"a"}
     well.learner.may_train.set()
     await well.until("run.finished")

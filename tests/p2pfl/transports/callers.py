@@ -42,6 +42,6 @@ class Caller:
 
 
 async def refused_with(end: End, code: str) -> None:
-    await end.until(lambda: bool(end.refused))
-    assert [found for found, _ in end.refused] == [code]
+    await end.until(lambda: bool(end.denied))
+    assert [found for found, _ in end.denied] == [code]
     assert end.links == []

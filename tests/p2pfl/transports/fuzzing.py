@@ -12,7 +12,7 @@ from p2pfl.transports.tcp import TcpTransport
 from p2pfl.transports.tls import Security
 from p2pfl.transports.transport import Link
 from p2pfl.wire.limits import Limits
-from p2pfl.wire.packets import Packet
+from p2pfl.wire.packets import Envelope, Offer, Packet
 from tests.examples import REPEATABLE_EXAMPLES
 from tests.p2pfl.wire.samples import BODIES, PARAMETERS, greeting
 
@@ -46,7 +46,17 @@ class Deaf:
     def link_down(self, link: Link, reason: str) -> None:
         self.downs += 1
 
-    def refused(self, _address: str, error: RemoteError) -> None:
+    def objection(self, link: Link, offer: Offer) -> RemoteError | None:
+        assert offer is not None
+        return None
+
+    def may_leave(self, link: Link, envelope: Envelope) -> bool:
+        return envelope is not None
+
+    def refused(self, link: Link, code: str, text: str, *, unsent: Envelope | None) -> None:
+        pass
+
+    def denied(self, _address: str, error: RemoteError) -> None:
         self.codes.add(error.code)
 
 
@@ -59,7 +69,7 @@ async def deaf_listener(security: Security | None, limits: Limits) -> tuple[TcpT
         bodies=BODIES,
         parameters=PARAMETERS,
         limits=limits,
-        refused=deaf.refused,
+        refused=deaf.denied,
         security=security,
     )
     return transport, await transport.listen(lambda: greeting("bert"), deaf), deaf

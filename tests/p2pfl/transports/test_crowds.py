@@ -107,7 +107,7 @@ async def besiege(world: World, connections: int, *, addresses: int, limits: Lim
     # TLS of asyncio takes 0.3 MiB a connection, and its heap does not shrink at once; uvloop takes 0.05.
     assert grown < (64 if "asyncio" in type(asyncio.get_running_loop()).__module__ else 32) * MEGABYTE
     assert anna.downs.empty()
-    codes = {code for code, _ in bert.refused}
+    codes = {code for code, _ in bert.denied}
     assert codes <= {"crowded", "too_fast", "handshake_timeout", "no_tls", "unexpected_frame", "too_big"}
     return crowd
 

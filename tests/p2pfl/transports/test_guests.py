@@ -44,7 +44,7 @@ def test_a_guest_more_than_there_may_be_is_refused_and_a_listed_peer_still_gets_
 
         assert caught.value.code == "crowded"
         assert [link.peer.id for link in bert.links] == [someone("cleo").id, someone("anna").id]
-        assert [code for code, _ in bert.refused] == ["crowded"]
+        assert [code for code, _ in bert.denied] == ["crowded"]
 
     world.run(story)
 

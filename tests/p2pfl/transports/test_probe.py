@@ -44,7 +44,7 @@ def looked(
                 return error
 
         found = await asyncio.to_thread(look)
-        await end.until(lambda: bool(end.refused) or isinstance(found, P2PError))
+        await end.until(lambda: bool(end.denied) or isinstance(found, P2PError))
         return found, end
 
     return world.run(story)
@@ -63,7 +63,7 @@ def test_a_probe_hears_the_greeting_and_makes_no_link() -> None:
     assert (found.greeting.accepts_you, found.greeting.shares_with_you) == (True, False)
     assert 0 < found.connect_s < 1
     assert bert.links == []
-    assert [code for code, _ in bert.refused] == [PROBE]
+    assert [code for code, _ in bert.denied] == [PROBE]
 
 
 @pytest.mark.parametrize(

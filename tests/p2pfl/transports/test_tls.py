@@ -72,7 +72,7 @@ def test_a_server_with_another_key_than_was_meant_hears_nothing(world: World) ->
 
         assert caught.value.code == "wrong_key"
         assert anna.links == cleo.links == []
-        assert cleo.refused == []
+        assert cleo.denied == []
 
     world.run(story)
 
@@ -99,7 +99,7 @@ def test_nothing_is_sent_to_a_server_that_is_not_the_right_one(world: World, cas
 
         codes = {"another key": "wrong_key", "not listed": "not_listed", "ourselves": "own_id"}
         assert caught.value.code == codes.get(case, "wrong_key")
-        assert [code for code, _ in anna.refused] == [caught.value.code]
+        assert [code for code, _ in anna.denied] == [caught.value.code]
 
     world.run(story)
 
@@ -292,14 +292,14 @@ def test_the_oldest_stranger_gives_way_before_tls_too_and_a_peer_still_gets_in(w
     async def story() -> None:
         bert = await world.end("bert", limits=Limits(greeting_links=3, loopback_times=1))
         strangers = [socket.create_connection(parse_address(bert.address)) for _ in range(6)]
-        await bert.until(lambda: len(bert.refused) >= 3)
+        await bert.until(lambda: len(bert.denied) >= 3)
         anna = await world.end("anna")
         await anna.transport.dial(bert.address)
         await bert.until(lambda: bool(bert.links))
         for stranger in strangers:
             stranger.close()
 
-        assert {code for code, _ in bert.refused} == {"crowded"}
+        assert {code for code, _ in bert.denied} == {"crowded"}
         anna.link.send(note(3))
         packet = await bert.packet()
         assert isinstance(packet, Envelope)
