@@ -32,10 +32,12 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from p2pfl.detection.contacts import Contact, Contacts
+from p2pfl.detection.living import Living
 from p2pfl.detection.news import News
 from p2pfl.detection.patience import LAG_S, Slowness, retransmits, suspicion_stretch
 from p2pfl.detection.tombstones import Tombstones
 from p2pfl.detection.vocabulary import (
+    TOMBSTONE_S,
     Active,
     Heard,
     Heartbeat,
@@ -55,6 +57,7 @@ __all__ = [
     "HEARTBEAT_TIMER",
     "MAX_MEMBERS",
     "MAX_RUMOURS",
+    "TOMBSTONE_S",
     "Active",
     "FixedMembership",
     "Heard",
@@ -96,13 +99,13 @@ class Membership:
         self._tombstones = Tombstones(self._timing.tombstone_s)
         self._slowness = Slowness()
         self._due_s = 0.0  # when the next heartbeat should be sent
-        self._roster: Mapping[str, str] = {me.member: me.name}
-        self._roster_hash = roster_hash(self._roster)
+        self._living = Living()
+        self._living.renew(self._table)
 
     @property
     def roster(self) -> Mapping[str, str]:
         """Live members, this node included: id -> name, sorted; a new object whenever the ids change."""
-        return self._roster
+        return self._living.members
 
     @property
     def linked(self) -> frozenset[str]:
@@ -181,7 +184,7 @@ class Membership:
         self._contacts.remove(link.peer)
         self._news.drop_peer(link.peer)
         known = self._table.get(link.peer)
-        if known is None or known.state is State.DEAD or (link.is_unneeded and not link.left):
+        if known is None or known.state is State.DEAD or link.is_unneeded:
             return []
         state = State.DEAD if link.left else State.SUSPECT
         return self._learn([replace(known, state=state)], now_s)
@@ -189,15 +192,17 @@ class Membership:
     def _listen(self, peer: str, heartbeat: Heartbeat, now_s: float) -> list[Output]:
         contact = self._contacts.get(peer)
         claims = [claim for claim in heartbeat.rumours if not self._is_wild(claim)]
-        if contact is not None:
-            contact.hear(now_s)
-            own = self._table[peer]  # whoever is linked stands in the table
-            if (heartbeat.incarnation, State.ALIVE) != own.rank:
-                claims.append(replace(own, incarnation=heartbeat.incarnation, state=State.ALIVE))
-            self._compare(peer, contact, heartbeat.roster, now_s=now_s)
-            self._correct(peer, claims)
-        outputs = self._learn(claims, now_s) if claims else []
-        return outputs or self._hurry(now_s)
+        if contact is None:
+            return self._learn(claims, now_s)
+        contact.hear(now_s)
+        self._compare(peer, contact, heartbeat.roster, now_s=now_s)
+        own = self._table[peer]  # whoever is linked stands in the table
+        if own.incarnation != heartbeat.incarnation or own.state is not State.ALIVE:
+            claims.append(replace(own, incarnation=heartbeat.incarnation, state=State.ALIVE))
+        if not claims:
+            return self._hurry(now_s)
+        self._correct(peer, claims)
+        return self._learn(claims, now_s) or self._hurry(now_s)
 
     def _is_wild(self, rumour: Rumour) -> bool:
         known = self._table.get(rumour.member)
@@ -205,7 +210,7 @@ class Membership:
 
     def _compare(self, peer: str, contact: Contact, roster: bytes, *, now_s: float) -> None:
         """Whoever believes in other members, and does not hear better by rumours, is told the whole table."""
-        if roster == self._roster_hash:
+        if roster == self._living.hash:
             contact.agree()
         elif contact.needs_exchange(roster, now_s, heartbeat_s=self._timing.heartbeat_s):
             self._tell_all_to(peer)
@@ -234,7 +239,7 @@ class Membership:
 
     def _hurry(self, now_s: float) -> list[Output]:
         """With something to tell, the next heartbeat comes soon; what is under way already stays."""
-        if not self._news.is_waiting or self._due_s <= now_s + HURRY_S:
+        if self._due_s <= now_s + HURRY_S or not self._news.is_waiting:
             return []
         return [self._beat_after(HURRY_S, now_s)]
 
@@ -248,8 +253,7 @@ class Membership:
         self._bury_suspects(now_s)
         for member in self._tombstones.expired(now_s):
             self._forget(member)
-        rumours = self._news.take(MAX_RUMOURS)
-        outputs: list[Output] = [self._tell(peer, rumours) for peer in sorted(self._contacts.linked)]
+        outputs: list[Output] = self._tell_all()
         period_s = HURRY_S if self._news.is_waiting else self._timing.heartbeat_s
         return [*outputs, self._beat_after(min(period_s, self._timing.heartbeat_s), now_s)]
 
@@ -265,14 +269,13 @@ class Membership:
             # The others may have buried and forgotten somebody: what is believed here counts no more.
             for member in self._table.keys() - self._contacts.linked - {self._me}:
                 self._forget(member)
-            self._rebuild_roster()
+            self._living.renew(self._table)
 
     def _bury_suspects(self, now_s: float) -> None:
-        expired = [member for member, deadline_s in self._deadline_s.items() if deadline_s <= now_s]
         claims = []
-        for member in expired:
+        for member in [m for m, deadline_s in self._deadline_s.items() if deadline_s <= now_s]:
             contact = self._contacts.get(member)
-            if contact is not None and not contact.doubts and self._is_fresh(contact, now_s):
+            if contact is not None and not contact.doubts and not contact.is_silent(now_s, self._patience_s):
                 # It speaks, and has not heard yet of what is said of it.
                 self._deadline_s[member] = now_s + self._patience_s
                 self._news.tell(member, [member])
@@ -280,12 +283,9 @@ class Membership:
                 claims.append(replace(self._table[member], state=State.DEAD))
         self._learn(claims, now_s)
 
-    def _is_fresh(self, contact: Contact, now_s: float) -> bool:
-        return not contact.is_silent(now_s, self._patience_s)
-
     @property
     def _patience_s(self) -> float:
-        stretch = suspicion_stretch(len(self._roster)) * self._slowness.stretch
+        stretch = suspicion_stretch(len(self._living.members)) * self._slowness.stretch
         return self._timing.suspicion_s * stretch
 
     def _learn(self, claims: list[Rumour], now_s: float) -> list[Output]:
@@ -293,8 +293,8 @@ class Membership:
         news = [claim.member for claim in claims if self._believe(claim, now_s)]
         if not news:
             return []
-        self._rebuild_roster()
-        repeats = retransmits(len(self._roster), RETRANSMIT_MULTIPLIER)
+        self._living.renew(self._table)
+        repeats = retransmits(len(self._living.members), RETRANSMIT_MULTIPLIER)
         for member in news:
             self._news.spread(member, repeats)
         return self._hurry(now_s)
@@ -347,16 +347,18 @@ class Membership:
         self._tombstones.remove(member)
         self._news.drop_member(member)
 
-    def _rebuild_roster(self) -> None:
-        alive = sorted(m for m, rumour in self._table.items() if rumour.state is not State.DEAD)
-        if alive != list(self._roster):
-            self._roster = {member: self._table[member].name for member in alive}
-            self._roster_hash = roster_hash(alive)
+    def _tell_all(self) -> list[Output]:
+        members = self._news.take(MAX_RUMOURS)
+        same = Heartbeat(self.incarnation, self._living.hash, tuple(self._table[m] for m in members))
+        return [
+            self._tell(peer, members) if self._news.has_for(peer) else Tell(peer, same)
+            for peer in sorted(self._contacts.linked)
+        ]
 
     def _tell(self, peer: str, members: list[str]) -> Tell:
         own = self._news.take_for(peer, MAX_RUMOURS - len(members))
-        rumours = tuple(self._table[m] for m in (*members, *own) if m in self._table)
-        return Tell(peer, Heartbeat(self.incarnation, self._roster_hash, rumours))
+        rumours = tuple(self._table[m] for m in (*members, *own))
+        return Tell(peer, Heartbeat(self.incarnation, self._living.hash, rumours))
 
 
 class FixedMembership:

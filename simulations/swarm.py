@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from p2pfl.membership import FixedMembership
 from p2pfl.model import Model
 from p2pfl.node import Node
-from p2pfl.peer.peer import FULL_LINKING
+from p2pfl.peer.linking import FULL_LINKING
 from p2pfl.protocols.protocol import Aggregate, ExchangeProtocol, Setup
 from p2pfl.roster import GraphWiring, Schedule
 

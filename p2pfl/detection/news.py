@@ -61,6 +61,10 @@ class News:
                 del self._repeats[member]
         return chosen
 
+    def has_for(self, peer: str) -> bool:
+        """Is there anything for this peer alone?"""
+        return peer in self._for_one
+
     def take_for(self, peer: str, at_most: int) -> list[str]:
         """Members to be told to this peer alone now."""
         queue = self._for_one.get(peer)

@@ -9,6 +9,7 @@ from typing import TypeAlias
 ROSTER_HASH_BYTES = 8
 SILENCE_BEATS = 5.0  # heartbeats that may be missing before a peer is suspected
 SUSPICION_BEATS = 3.0  # heartbeats for which a suspect may refute
+TOMBSTONE_S = 3600.0
 
 
 class State(IntEnum):
@@ -105,7 +106,7 @@ class Timing:
     heartbeat_s: float = 1.0
     silence_s: float = 5.0  # a linked peer silent for so long is suspected
     suspicion_s: float = 3.0  # a suspect not refuted for so long is dead; longer among more than ten
-    tombstone_s: float = 3600.0  # the dead are forgotten after so long
+    tombstone_s: float = TOMBSTONE_S  # the dead are forgotten after so long
 
     @staticmethod
     def of(heartbeat_s: float) -> "Timing":

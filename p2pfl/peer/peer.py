@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import sha256
 from typing import TypeAlias, assert_never
 
 import numpy as np
@@ -46,6 +45,7 @@ from p2pfl.membership import (
 from p2pfl.model import Checkpoint, Model
 from p2pfl.node import Node, NodeEffect
 from p2pfl.peer.engine import Engine
+from p2pfl.peer.linking import UNNEEDED, members_to_link
 from p2pfl.peer.links import Links
 from p2pfl.peer.outgoing import Outgoing
 from p2pfl.peer.status import PeerRow, PeerStatus, Tally, peer_rows
@@ -54,8 +54,6 @@ from p2pfl.transports.transport import Transport
 from p2pfl.trust import Trust, TrustChanged
 from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
 
-FULL_LINKING = 16  # members up to which every pair is linked; beyond, neighbours and SPARE_LINKS more
-SPARE_LINKS = 4
 OFFLOAD_PARAMETERS = 1_000_000  # from here on the node's arithmetic leaves the event loop's thread
 
 Report: TypeAlias = Callable[[str, Mapping[str, object]], None]
@@ -248,7 +246,7 @@ class Peer:
     def peer_down(self, peer: Greeting, *, left: bool, reason: str) -> None:
         """The last link is gone."""
         self._around.report("peer.down", {"peer": peer.id, "name": peer.name, "reason": reason})
-        self._engine.put(LinkDown(peer.id, left))
+        self._engine.put(LinkDown(peer.id, left, is_unneeded=reason == UNNEEDED))
 
     def peer_failed(self, peer: str, address: str, error: TransportError | RemoteError) -> None:
         """No address of a peer answered."""
@@ -299,14 +297,8 @@ class Peer:
             self._around.report("roster.changed", facts)
 
     def _wanted(self, view: View) -> dict[str, str]:
-        others = [member for member in view.members if member != view.me]
-        if len(others) >= FULL_LINKING:
-            near = view.neighbourhood(self._tally.round)
-            # A few more by rank of hash: rumours reach all, also where the graph is directed.
-            spare = sorted(others, key=lambda member: sha256(f"{view.me}{member}".encode()).digest())
-            others = sorted({*near.send_to, *near.receive_weights, *spare[:SPARE_LINKS]})
-        table = self.membership.table
-        return {member: table[member].address if member in table else "" for member in others}
+        table, wanted = self.membership.table, members_to_link(view, self._tally.round)
+        return {member: table[member].address if member in table else "" for member in wanted}
 
     # Effects.
 
@@ -345,6 +337,7 @@ class Peer:
     def _fire(self, name: str) -> None:
         self._timers.pop(name, None)
         if name == HEARTBEAT_TIMER:
+            self._links.let_go()
             for peer in self._links.active():
                 self._engine.put(Active(peer))
         self._engine.put(TimerFired(name))
