@@ -80,6 +80,7 @@ MAX_RUMOURS = 64  # in one heartbeat
 MAX_LEAP = 2**20  # by which a rumour may raise an incarnation: a forged one uses up no member's numbers
 RETRANSMIT_MULTIPLIER = 4  # memberlist's value for a LAN
 HURRY_S = 0.05  # a heartbeat with news waits no longer than this, so that news travel in batches
+TICK_S = 1e-6  # what is due within it is due now
 HEARTBEAT_TIMER = "membership.heartbeat"
 
 Output: TypeAlias = Tell | SetTimer
@@ -98,7 +99,8 @@ class Membership:
         self._contacts = Contacts()
         self._tombstones = Tombstones(self._timing.tombstone_s)
         self._slowness = Slowness()
-        self._due_s = 0.0  # when the next heartbeat should be sent
+        self._due_s = 0.0  # when the timer should fire
+        self._all_due_s = 0.0  # when everybody should be sent a heartbeat
         self._living = Living()
         self._living.renew(self._table)
 
@@ -253,9 +255,9 @@ class Membership:
         self._bury_suspects(now_s)
         for member in self._tombstones.expired(now_s):
             self._forget(member)
-        outputs: list[Output] = self._tell_all()
-        period_s = HURRY_S if self._news.is_waiting else self._timing.heartbeat_s
-        return [*outputs, self._beat_after(min(period_s, self._timing.heartbeat_s), now_s)]
+        outputs = self._tell_all(now_s)
+        delay_s = min(HURRY_S, self._all_due_s - now_s) if self._news.is_waiting else self._all_due_s - now_s
+        return [*outputs, self._beat_after(delay_s, now_s)]
 
     def _look_at_the_clock(self, now_s: float) -> None:
         """While this node was busy it heard nobody: that time does not count against the others."""
@@ -347,13 +349,15 @@ class Membership:
         self._tombstones.remove(member)
         self._news.drop_member(member)
 
-    def _tell_all(self) -> list[Output]:
+    def _tell_all(self, now_s: float) -> list[Output]:
+        """A heartbeat for each peer; in between, for those alone for whom there is something."""
         members = self._news.take(MAX_RUMOURS)
+        if not members and now_s < self._all_due_s - TICK_S:
+            return [self._tell(peer, []) for peer in sorted(self._contacts.linked & self._news.peers)]
+        self._all_due_s = now_s + self._timing.heartbeat_s
         same = Heartbeat(self.incarnation, self._living.hash, tuple(self._table[m] for m in members))
-        return [
-            self._tell(peer, members) if self._news.has_for(peer) else Tell(peer, same)
-            for peer in sorted(self._contacts.linked)
-        ]
+        alone, linked = self._news.peers, sorted(self._contacts.linked)
+        return [self._tell(peer, members) if peer in alone else Tell(peer, same) for peer in linked]
 
     def _tell(self, peer: str, members: list[str]) -> Tell:
         own = self._news.take_for(peer, MAX_RUMOURS - len(members))
@@ -362,10 +366,7 @@ class Membership:
 
 
 class FixedMembership:
-    """A roster that never changes, for simulations: only links come and go, and nothing is said.
-
-    ``roster`` is one object shared by all nodes.
-    """
+    """A roster that never changes, one object for all nodes, for simulations: only links come and go."""
 
     def __init__(self, roster: Mapping[str, str], linked: frozenset[str]) -> None:
         self._roster = roster
@@ -387,13 +388,10 @@ class FixedMembership:
 
     def handle(self, event: Input | TimerFired, now_s: float) -> list[Output]:  # noqa: ARG002
         """Keep the set of links; everything else is of no interest."""
-        match event:
-            case LinkUp(peer):
-                self._linked |= {peer}
-            case LinkDown(peer):
-                self._linked -= {peer}
-            case _:
-                pass
+        if isinstance(event, LinkUp):
+            self._linked |= {event.peer}
+        elif isinstance(event, LinkDown):
+            self._linked -= {event.peer}
         return []
 
     def touch(self, peer: str, now_s: float) -> None:

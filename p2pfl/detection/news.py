@@ -61,9 +61,10 @@ class News:
                 del self._repeats[member]
         return chosen
 
-    def has_for(self, peer: str) -> bool:
-        """Is there anything for this peer alone?"""
-        return peer in self._for_one
+    @property
+    def peers(self) -> frozenset[str]:
+        """Peers for whom alone there is something."""
+        return frozenset(self._for_one)
 
     def take_for(self, peer: str, at_most: int) -> list[str]:
         """Members to be told to this peer alone now."""

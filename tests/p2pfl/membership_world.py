@@ -4,6 +4,7 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
+from typing import TypeAlias
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from p2pfl.membership import (
     HEARTBEAT_TIMER,
     Heard,
     Heartbeat,
+    Input,
     LinkDown,
     LinkUp,
     Membership,
@@ -23,6 +25,8 @@ from p2pfl.membership import (
 )
 
 LATENCY_S = 0.01
+
+Event: TypeAlias = Input | TimerFired
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +59,16 @@ class World:
         self.paused: set[str] = set()
         self.told = 0
         self.rumours_told = 0
-        self._queue: list[tuple[float, int, str, object]] = []
+        self._queue: list[tuple[float, int, str, Event]] = []
         self._numbers = count()
         self._timers: dict[str, int] = {}
-        self._held: list[tuple[str, int, object]] = []  # for those who pause
+        self._held: list[tuple[str, int, Event]] = []  # for those who pause
         self._random = np.random.default_rng([seed, 0x574F524C])
         for name in names:
             self.begin(name, incarnation=1)
 
     def begin(self, name: str, *, incarnation: int) -> None:
+        self._held = [held for held in self._held if held[0] != name]
         self.nodes[name] = Membership(
             Rumour(name, incarnation, State.ALIVE, name.upper(), f"at-{name}"), self.timing
         )
@@ -75,7 +80,7 @@ class World:
             for here, there in ((a, b), (b, a)):
                 other = self.nodes[there]
                 up = LinkUp(there, other.incarnation, there.upper(), f"at-{there}")
-                self._carry_out(here, self.nodes[here].handle(up, self.now_s))
+                self._deliver(here, up)
 
     def link_all(self) -> None:
         names = sorted(self.nodes)
@@ -85,9 +90,7 @@ class World:
         for a, b in map(tuple, pairs):
             self.links.discard(frozenset((a, b)))
             for here, there in ((a, b), (b, a)):
-                if here in self.nodes:
-                    down = LinkDown(there, left=there == left, is_unneeded=is_unneeded)
-                    self._carry_out(here, self.nodes[here].handle(down, self.now_s))
+                self._deliver(here, LinkDown(there, left=there == left, is_unneeded=is_unneeded))
 
     def kill(self, name: str, *, says_goodbye: bool = False) -> None:
         del self.nodes[name]
@@ -106,20 +109,12 @@ class World:
             self._push(0.0, number, member, what)
 
     def tell_unreachable(self, name: str, peer: str) -> None:
-        self._carry_out(name, self.nodes[name].handle(Unreachable(peer), self.now_s))
+        self._deliver(name, Unreachable(peer))
 
     def run(self, until_s: float) -> None:
         while self._queue and self._queue[0][0] <= until_s:
             self.now_s, number, name, what = heapq.heappop(self._queue)
-            if name not in self.nodes:
-                continue
-            if name in self.paused:
-                self._held.append((name, number, what))
-            elif isinstance(what, TimerFired):
-                if self._timers.get(name) == number:
-                    self._carry_out(name, self.nodes[name].handle(what, self.now_s))
-            elif isinstance(what, Heard) and frozenset((name, what.peer)) in self.links:
-                self._carry_out(name, self.nodes[name].handle(what, self.now_s))
+            self._take(name, number, what)
         self.now_s = until_s
 
     def rosters(self) -> dict[str, str]:
@@ -129,6 +124,20 @@ class World:
     def agrees(self) -> bool:
         """Does everybody believe in exactly those who live?"""
         return all(list(node.roster) == sorted(self.nodes) for node in self.nodes.values())
+
+    def _take(self, name: str, number: int, event: Event) -> None:
+        """What was due is handled, unless it is outdated, or lost with its link."""
+        if isinstance(event, TimerFired) and self._timers.get(name) != number:
+            return
+        if isinstance(event, Heard) and frozenset((name, event.peer)) not in self.links:
+            return
+        self._deliver(name, event, number)
+
+    def _deliver(self, name: str, event: Event, number: int | None = None) -> None:
+        if name in self.paused:
+            self._held.append((name, next(self._numbers) if number is None else number, event))
+        elif name in self.nodes:
+            self._carry_out(name, self.nodes[name].handle(event, self.now_s))
 
     def _carry_out(self, name: str, outputs: list[Tell | SetTimer]) -> None:
         for output in outputs:
@@ -157,5 +166,5 @@ class World:
         if doubled < weather.duplicate:
             self._push(2 * delay_s, next(self._numbers), tell.to, heard)
 
-    def _push(self, delay_s: float, number: int, name: str, what: object) -> None:
+    def _push(self, delay_s: float, number: int, name: str, what: Event) -> None:
         heapq.heappush(self._queue, (self.now_s + delay_s, number, name, what))
