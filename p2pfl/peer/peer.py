@@ -246,6 +246,9 @@ class Peer:
     def peer_down(self, peer: Greeting, *, left: bool, reason: str) -> None:
         """The last link is gone."""
         self._around.report("peer.down", {"peer": peer.id, "name": peer.name, "reason": reason})
+        if reason == "duplicate_id":
+            problem = "another process runs under this node's id: is the state folder a copy?"
+            self._report_problem("peer.refused", {"peer": peer.id, "code": reason, "problem": problem})
         self._engine.put(LinkDown(peer.id, left, is_unneeded=reason == UNNEEDED))
 
     def peer_failed(self, peer: str, address: str, error: TransportError | RemoteError) -> None:
