@@ -210,3 +210,31 @@ def test_a_quiet_network_costs_each_member_less_than_a_kilobyte_a_second(
     frame = encode_heartbeat(Heartbeat(1, bytes(8)))
     assert world.rumours_told == rumours
     assert (world.told - told) / 60 / members * len(frame) < bytes_per_s
+
+
+@pytest.mark.slow
+def test_each_side_of_a_partition_notices_also_those_to_whom_nobody_there_had_a_link() -> None:
+    """Of forty members each is dialled by those beside it in the rings of whatever roster is left."""
+    world = crowd(40)
+    world.run(until_s=5.0)
+    sides = [sorted(world.nodes)[::2], sorted(world.nodes)[1::2]]
+    of = {member: number for number, side in enumerate(sides) for member in side}
+    world.cut(*(sorted(pair) for pair in sorted(map(sorted, world.links)) if of[pair[0]] != of[pair[1]]))
+    while world.now_s < 60.0:
+        dial_all(world, of)
+        world.run(until_s=world.now_s + 1.0)
+    assert {tuple(node.roster) for node in world.nodes.values()} == set(map(tuple, sides))
+
+    world.link((sides[0][0], sides[1][0]))
+    world.run(until_s=65.0)
+    assert world.agrees
+
+
+def dial_all(world: World, side_of: dict[str, int]) -> None:
+    """Everybody tries to have the links that its roster asks for."""
+    for name, node in world.nodes.items():
+        for other in sorted(ring_links(list(node.roster))[name] - node.linked):
+            if side_of[name] == side_of[other]:
+                world.link((name, other))
+            else:
+                world.tell_unreachable(name, other)
