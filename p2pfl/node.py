@@ -50,8 +50,10 @@ SETTLE_S = 3.0
 KEPT = "kept"
 REFUSALS: Mapping[str, str] = {  # what is said to the sender of a model that is not wanted
     "not_trusted": "this node takes no models from you",
-    "muted": "too many of your models were not finite",
+    "muted": "too many of your models were unfit",
     "not_finite": "it has parameters that are no numbers",
+    "wrong_shape": "it has another number of parameters than ours",
+    "too_large": "its parameters are far larger than ours",
     "duplicate": "a later message of yours has come before it",
 }
 
@@ -275,10 +277,11 @@ class Node:
     def _observe(self) -> View:
         roster, linked = self._membership.roster, self._membership.linked
         muted = self.finite.muted  # nobody waits for their models
-        is_same = self._view is not None and roster is self._roster and linked == self._view.live
-        is_same = is_same and muted == self._muted
-        if self._view is not None and is_same and not self._is_outdated:
-            return self._view
+        view = self._view
+        if view is not None and roster is self._roster and not self._is_outdated:
+            is_same = linked is view.live or linked == view.live  # comparing large sets takes its time
+            if is_same and muted == self._muted:
+                return view
         self._is_outdated, self._muted = False, muted
         if self._graph is None or roster is not self._roster:
             self._graph, self._roster = self._wiring(roster), roster

@@ -40,6 +40,7 @@ STOREYS: Mapping[str, Storey] = {
     "p2pfl.versions": _row(1, "", IMPURE),
     "p2pfl.model": _row(1, "numpy", IMPURE),
     "p2pfl.events": _row(2, "numpy", IMPURE),
+    "p2pfl.detection": _row(2, "", IMPURE),
     "p2pfl.protocols": _row(3, "numpy", IMPURE),
     "p2pfl.aggregation": _row(3, "numpy", IMPURE),
     "p2pfl.compression": _row(3, "numpy", IMPURE),

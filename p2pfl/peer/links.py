@@ -20,6 +20,7 @@ import numpy as np
 
 from p2pfl.discovery.discovery import Hint
 from p2pfl.errors import RemoteError, TransportError
+from p2pfl.peer.linking import UNNEEDED, Surplus
 from p2pfl.peer.pings import Pings
 from p2pfl.peer.silence import Silence
 from p2pfl.peer.tasks import Tasks
@@ -121,6 +122,7 @@ class Links:
         self._targets: dict[str, _Target] = {}  # by id, or by address while the id is unknown
         self._wanted: frozenset[str] = frozenset()
         self._known: frozenset[str] = frozenset()
+        self._surplus = Surplus()
         self._is_closing = False
         self._tasks = Tasks()
         self._silence = Silence(limits)
@@ -190,11 +192,18 @@ class Links:
             self._aim(key, hint.id, hint.address)
 
     def want(self, wanted: Mapping[str, str], known: frozenset[str]) -> None:
-        """Keep links to these members (id -> address, "" if unknown); the other ``known`` ones are let be."""
+        """Keep links to these (id -> address, "" if unknown); other ``known`` members are let go in time."""
         self._wanted, self._known = frozenset(wanted), known
+        self._surplus.forget(known)
         for peer, address in wanted.items():
             if peer not in self._links and self._may_dial(peer):
                 self._aim(peer, peer, address)
+
+    def let_go(self) -> None:
+        """Close links to members that have not been wanted for some time."""
+        linked = [peer for peer in self._links if peer in self._known]
+        for peer in self._surplus.look(linked, self._wanted, asyncio.get_running_loop().time()):
+            self.cut(peer, UNNEEDED, "the graph does not ask for this link any more")
 
     def link_up(self, link: Link, *, dialled: bool) -> None:
         """A transport has a new link: use it, or retire it, or let it replace the one in use."""

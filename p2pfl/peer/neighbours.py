@@ -6,9 +6,11 @@ from typing import TypeAlias
 
 from p2pfl.errors import RemoteError, TransportError
 from p2pfl.events import Received
+from p2pfl.finiteness import REASONS
 from p2pfl.identity.admission import Admission
 from p2pfl.membership import Heard, Heartbeat, LinkDown, LinkUp, Unreachable
 from p2pfl.node import KEPT, REFUSALS, Node, NodeInput, Settle
+from p2pfl.peer.linking import UNNEEDED
 from p2pfl.peer.links import Links
 from p2pfl.peer.status import Tally
 from p2pfl.trust import Trust, TrustChanged
@@ -16,6 +18,11 @@ from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Recei
 
 REFUSED_EVERY_S = 60.0  # the same reason about the same peer is said once in this time
 MAX_SAID = 1024
+HERE = {  # why a model was not wanted, or not kept, here
+    "not_trusted": "its models are not accepted here",
+    "duplicate": "its message is not newer than what we had from it",
+    **REASONS,
+}
 
 Report: TypeAlias = Callable[[str, Mapping[str, object]], None]
 
@@ -90,7 +97,10 @@ class Neighbours:
     def peer_down(self, peer: Greeting, *, left: bool, reason: str) -> None:
         """The last link is gone."""
         self._report("peer.down", {"peer": peer.id, "name": peer.name, "reason": reason})
-        self._put(LinkDown(peer.id, left))
+        if reason == "duplicate_id":
+            problem = "another process runs under this node's id: is the state folder a copy?"
+            self._problem("peer.refused", {"peer": peer.id, "code": reason, "problem": problem})
+        self._put(LinkDown(peer.id, left, is_unneeded=reason == UNNEEDED))
 
     def peer_failed(self, peer: str, address: str, error: TransportError | RemoteError) -> None:
         """No address of a peer answered."""
@@ -149,19 +159,13 @@ class Neighbours:
         """The receipt for a message with arrays."""
         receipt = Receipt(verdict.sequence, verdict.code, REFUSALS.get(verdict.code, ""))
         self.links.settle(verdict.sender, receipt)
-        if verdict.code not in (KEPT, "not_finite", "muted"):  # those two are news of the node's
+        if verdict.code not in (KEPT, *REASONS):  # those are news of the node's
             self.note_refused(verdict.sender, verdict.code)
 
     def note_refused(self, peer: str, code: str) -> None:
         """A model of a peer was not wanted, or not kept, here."""
         self._tally.refused[peer, code] += 1
-        words = {
-            "not_trusted": "its models are not accepted here",
-            "muted": "it is muted for models that are not finite",
-            "not_finite": "its model is not finite",
-            "duplicate": "its message is not newer than what we had from it",
-        }
-        self._say(peer, code, {"peer": peer, "code": code, "problem": words.get(code, code)})
+        self._say(peer, code, {"peer": peer, "code": code, "problem": HERE.get(code, code)})
 
     def _say(self, peer: str, about: str, facts: Mapping[str, object]) -> None:
         """Report a refusal unless the same was reported a short while ago."""

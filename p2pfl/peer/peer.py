@@ -297,6 +297,7 @@ class Peer:
     def _fire(self, name: str) -> None:
         self._timers.pop(name, None)
         if name == HEARTBEAT_TIMER:
+            self._links.let_go()
             for peer in self._links.active():
                 self._engine.put(Active(peer))
         self._engine.put(TimerFired(name))

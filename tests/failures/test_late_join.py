@@ -1,13 +1,10 @@
 """A late joiner's model counts by its age: it does not drag the others back to the beginning."""
 
-import pytest
-
 from tests.p2pfl.peer.crowd import Crowd
 
 LOST = 1.0  # trainings: a joiner with a model of the others costs none, a fresh one some 2.4 of 40
 
 
-@pytest.mark.xfail(reason="a newcomer does not pull a model yet: its fresh one counts like any other")
 async def test_late_join_is_not_over_weighted() -> None:
     crowd = Crowd(topology="full_mesh", rounds=0, members=3)
     veterans = [crowd.member(name, 0) for name in "abc"]

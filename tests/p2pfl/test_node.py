@@ -207,7 +207,7 @@ def test_a_lost_link_changes_who_is_live_and_a_death_changes_the_graph() -> None
     node.handle(LinkUp("c", 1), 0.1)
 
     node.handle(LinkDown("b"), 1.0)
-    for second in range(2, 9):
+    for second in range(2, 12):
         node.handle(TimerFired(HEARTBEAT_TIMER), float(second))
 
     views = [e.view for e in recorder.events if isinstance(e, PeersChanged)]

@@ -8,6 +8,7 @@ import pytest
 from p2pfl.discovery.discovery import Hint
 from p2pfl.errors import RemoteError, TransportError
 from p2pfl.events import Message
+from p2pfl.peer import linking as linking_module
 from p2pfl.peer import links as links_module
 from p2pfl.peer.links import MAX_PEERS, Links
 from p2pfl.transports.transport import LinkHandler
@@ -262,6 +263,24 @@ async def test_a_peer_that_says_goodbye_has_left_and_one_that_breaks_off_has_not
 
     assert bench.owner.log[2:] == ["down b leaving left", "down c reset"]
     assert not bench.links.send("b", Goodbye("test"))
+
+
+async def test_a_link_to_a_member_that_is_no_longer_wanted_is_let_go_in_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linking_module, "GRACE_S", 0.0)
+    link = bench.transport.come_up(greet("b"), dialled=False)
+    stranger = bench.transport.come_up(greet("c"), dialled=False)
+    bench.links.want({"b": ""}, frozenset("ab"))
+    bench.links.let_go()
+    assert link.closed == ""
+
+    bench.links.want({}, frozenset("ab"))
+    bench.links.let_go()
+
+    assert link.closed == "unneeded"
+    assert stranger.closed == ""
+    assert bench.owner.log[-1] == "down b unneeded"
 
 
 async def test_packets_of_a_retired_link_still_arrive(bench: Bench) -> None:
