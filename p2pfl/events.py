@@ -56,7 +56,8 @@ class View:
 
     ``members`` (this node included) stand in the order of the graph, which is the sorted roster unless
     the graph names its own order; ``live`` are the members with a link up to this node; ``accepted`` are
-    those whose models may be merged here.
+    those whose models may be merged here; ``refused`` those ever met, members or not, whom the lists do not
+    (or no longer) accept: what is held of theirs is to be dropped.
     """
 
     me: str
@@ -64,6 +65,7 @@ class View:
     live: frozenset[str]
     accepted: frozenset[str]
     wiring: Wiring
+    refused: frozenset[str] = frozenset()
 
     def neighbourhood(self, round: int, of: str | None = None) -> Neighbourhood:
         """The neighbourhood in ``round`` of a member, by default this node's own."""

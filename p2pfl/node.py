@@ -11,6 +11,11 @@ in order.  A model, or any other array, from a sender that is not accepted at th
 protocol, and none leaves for a peer that may not have it; words (an acknowledgement) pass both ways, since
 with one-way trust the answer comes from somebody whose models are not wanted.  What is not finite neither
 enters nor leaves (``p2pfl.finiteness``).
+
+Where trust itself is the graph (``wiring=None``), this node sends to whom it shares with and who says that it
+accepts it, and receives, with equal weights, from whom it accepts and who says that it shares; both as far as
+they are linked.  Such a node begins when it has a neighbour, and those that its lists name are linked or have
+had ``settle_s`` to come.
 """
 
 from collections import Counter, deque
@@ -36,8 +41,8 @@ from p2pfl.membership import Input as MembershipInput
 from p2pfl.membership import Output as MembershipOutput
 from p2pfl.model import Array, Scalar, Snapshot
 from p2pfl.protocols.protocol import ExchangeProtocol
-from p2pfl.roster import GraphWiring, WiringFactory
-from p2pfl.trust import Trust, TrustChanged
+from p2pfl.roster import GraphWiring, TrustWiring, WiringFactory
+from p2pfl.trust import Trust, TrustChanged, Words
 
 MAX_HELD = 64  # messages kept for the protocol while the start barrier is closed
 MAX_HELD_MODELS = 4  # of one sender among them: more would use up the memory that a link may fill
@@ -83,7 +88,7 @@ class Node:
         *,
         protocol: ExchangeProtocol,
         membership: Roster,
-        wiring: WiringFactory,
+        wiring: WiringFactory | None,
         trust: Trust | None = None,
         min_members: int = 2,
         settle_s: float = SETTLE_S,
@@ -94,10 +99,12 @@ class Node:
         self._wiring = wiring
         self.trust = trust or Trust()
         self._barrier = _Barrier(min_members, settle_s)
+        self._words = Words()
         self._view: View | None = None
         self._is_outdated = False  # the view: others are accepted now
         self._roster: Mapping[str, str] | None = None
-        self._graph: GraphWiring | None = None
+        self._graph: GraphWiring | TrustWiring | None = None
+        self._met: frozenset[str] = frozenset()  # everybody who ever was a member, or linked
         self.refused: Counter[str] = Counter()  # why -> messages that the gates stopped
         self.finite = FiniteGate()
         self._muted: frozenset[str] = frozenset()  # of the view
@@ -111,6 +118,15 @@ class Node:
     def protocol(self) -> ExchangeProtocol:
         """The protocol that lives on it, for looking at."""
         return self._protocol
+
+    def near(self, round: int) -> frozenset[str]:
+        """Whom this node must be linked with: its neighbours in ``round``, or all whom its lists name."""
+        if self._view is None:
+            return frozenset()
+        if self._wiring is None:
+            return self.trust.listed(frozenset(self._view.members)) - {self._me}
+        hood = self._view.neighbourhood(round)
+        return frozenset((*hood.send_to, *hood.receive_weights))
 
     @property
     def is_running(self) -> bool:
@@ -134,6 +150,7 @@ class Node:
             case TimerFired(name):
                 return self._fire(name, event, now_s)
             case LinkUp() | LinkDown() | Heard() | Active() | Unreachable():
+                self._listen(event)
                 return [*self._membership.handle(event, now_s), *self._look_around(now_s)]
             case Started():
                 return [*self._membership.start(now_s), *self._look_around(now_s)]
@@ -160,7 +177,20 @@ class Node:
             )
         )
         members = snapshot.values.get("node.members", [])
-        self._barrier.expect(frozenset(str(m) for m in members) if isinstance(members, list) else frozenset())
+        self._met = frozenset(str(m) for m in members) if isinstance(members, list) else frozenset()
+        self._barrier.expect(self._met)
+
+    def _listen(self, event: MembershipInput) -> None:
+        """Take up what a peer says of its lists when a link to it comes up."""
+        match event:
+            case LinkUp(peer, accepts_us=accepts_us, shares_with_us=shares_with_us):
+                words = self._words.said(peer, accepts_us=accepts_us, shares_with_us=shares_with_us)
+            case LinkDown(peer):
+                words = self._words.said(peer, accepts_us=False, shares_with_us=False)
+            case _:
+                return
+        self._is_outdated |= self._wiring is None and words is not self._words
+        self._words = words
 
     def _receive(self, event: Received, now_s: float) -> list[NodeEffect]:
         self._membership.touch(event.sender, now_s)
@@ -181,7 +211,7 @@ class Node:
         if self._view is None:
             return []
         everyone = self._view.accepted | frozenset(self._view.members) | self._view.live
-        if trust.accepted(everyone) == self._view.accepted:
+        if self._wiring is not None and trust.accepted(everyone) == self._view.accepted:
             return []
         self._is_outdated = True
         return self._look_around(now_s)
@@ -203,12 +233,19 @@ class Node:
             if not has_changed:
                 return []
             return self._send_out(self._protocol.handle(PeersChanged(view), now_s))
-        if not self._barrier.may_open(view):
-            return self._barrier.wait(view)
+        near = self.near(0)
+        has_company = self._wiring is not None or self._has_neighbour(view)
+        if not (has_company and self._barrier.may_open(view, near)):
+            return self._barrier.wait(view) if has_company else []
         self._barrier.is_open = True
         events: list[Event] = [PeersChanged(view), Started(), *self._barrier.held]
         self._barrier.held.clear()
         return [e for event in events for e in self._send_out(self._protocol.handle(event, now_s))]
+
+    def _has_neighbour(self, view: View) -> bool:
+        """Is there somebody to learn with, unless this node is meant to begin alone?"""
+        hood = view.neighbourhood(0)
+        return bool(hood.send_to or hood.receive_weights) or self._barrier.is_for_one
 
     def _observe(self) -> View:
         roster, linked = self._membership.roster, self._membership.linked
@@ -218,12 +255,28 @@ class Node:
         if self._view is not None and is_same and not self._is_outdated:
             return self._view
         self._is_outdated, self._muted = False, muted
-        if self._graph is None or roster is not self._roster:
-            self._graph, self._roster = self._wiring(roster), roster
+        if self._graph is None or self._wiring is None or roster is not self._roster:
+            self._graph, self._roster = self._wire(roster, linked), roster
+            self._met = self._met | self._graph.everyone if self._met else self._graph.everyone
         graph = self._graph
         # A linked peer may be heard before rumours make it a member: what it says then counts later.
         everyone = graph.everyone if linked <= graph.everyone else graph.everyone | linked
-        return View(self._me, graph.members, linked, self.trust.accepted(everyone) - muted, graph)
+        refused = self._met | linked if self.trust.is_choosy else frozenset[str]()
+        refused -= self.trust.accepted(refused)
+        accepted = self.trust.accepted(everyone) - muted
+        return View(self._me, graph.members, linked, accepted, graph, refused)
+
+    def _wire(self, roster: Mapping[str, str], linked: frozenset[str]) -> GraphWiring | TrustWiring:
+        if self._wiring is not None:
+            return self._wiring(roster)
+        send_to, receive_from = (
+            frozenset(peer for peer in linked if is_ours(peer) and peer in theirs)
+            for is_ours, theirs in (
+                (self.trust.shares_with, self._words.accepts_us),
+                (self.trust.accepts, self._words.shares_with_us),
+            )
+        )
+        return TrustWiring(self._me, roster, send_to=send_to, receive_from=receive_from)
 
     def _send_out(self, effects: list[Effect]) -> list[NodeEffect]:
         allowed = self.finite.filtered(effects)
@@ -275,11 +328,16 @@ class _Barrier:
         kept = [e for e in self.held if trust.accepts(e.sender) or not carries_arrays(e.message)]
         self.held = deque(kept, maxlen=MAX_HELD)
 
-    def may_open(self, view: View) -> bool:
+    @property
+    def is_for_one(self) -> bool:
+        """May the node begin alone?"""
+        return self._min_members <= 1
+
+    def may_open(self, view: View, near: frozenset[str]) -> bool:
         """Are the awaited there, or has waiting for the last of them lasted long enough?"""
         if not self._has_company(view):
             return False
-        return self.has_settled or self._is_complete(view)
+        return self.has_settled or self._is_complete(view, near)
 
     def wait(self, view: View) -> list[NodeEffect]:
         """Begin the settling time once there is company."""
@@ -292,9 +350,7 @@ class _Barrier:
         least = self._min_members if self._expected is None else min(self._min_members, 2)
         return len(view.members) >= least
 
-    def _is_complete(self, view: View) -> bool:
+    def _is_complete(self, view: View, near: frozenset[str]) -> bool:
         if self._expected is not None and not self._expected.issubset(view.members):
             return False
-        neighbourhood = view.neighbourhood(0)
-        neighbours = {*neighbourhood.send_to, *neighbourhood.receive_weights}
-        return neighbours <= view.live
+        return near <= view.live

@@ -301,10 +301,10 @@ class Peer:
     def _wanted(self, view: View) -> dict[str, str]:
         others = [member for member in view.members if member != view.me]
         if len(others) >= FULL_LINKING:
-            near = view.neighbourhood(self._tally.round)
+            near = self.node.near(self._tally.round)
             # A few more by rank of hash: rumours reach all, also where the graph is directed.
             spare = sorted(others, key=lambda member: sha256(f"{view.me}{member}".encode()).digest())
-            others = sorted({*near.send_to, *near.receive_weights, *spare[:SPARE_LINKS]})
+            others = sorted({*near, *spare[:SPARE_LINKS]})
         table = self.membership.table
         return {member: table[member].address if member in table else "" for member in others}
 

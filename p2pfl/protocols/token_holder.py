@@ -83,6 +83,10 @@ class TokenHolder:
     def look_round(self, view: View) -> list[Effect]:
         """Others are reachable now: a token on its way may have to take another one."""
         self._view = view
+        if self._held is not None and self._held.sender in view.refused:
+            # Who sent it is not trusted any more: the token counts as lost, trained on or not.
+            self._held = self._handover = None
+            return [Store()] if self._is_started else []
         return self._advance() if self._is_started and self._is_astray(view) else []
 
     def _is_astray(self, view: View) -> bool:
