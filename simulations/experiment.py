@@ -29,6 +29,7 @@ from simulations.result import Result
 from simulations.schedule_check import check_schedule
 from simulations.setting import (
     MAX_SEED,
+    Choice,
     Options,
     Progress,
     Setting,
@@ -150,10 +151,7 @@ class Experiment:
             raise unknown_name("engine", str(self.engine), ENGINES, where="engine")
         _check_whole("evaluate_every", self.evaluate_every, least=0)
         _check_whole("seed", self.seed, least=0, most=MAX_SEED)
-        protocol = choice("protocol", self.protocol)
-        schedule = schedule_of(self.topology, nodes=self.nodes, seed=self.seed)
-        if self._is_by_lists():
-            schedule, protocol = by_lists(schedule), with_local_options(protocol)
+        schedule, protocol = self._graph_and_protocol()
         nodes = len(schedule.graph(0))
         make_protocol = protocol_of(protocol)
         rounds = protocol_class(protocol).default_rounds(nodes) if self.rounds is None else self.rounds
@@ -174,7 +172,7 @@ class Experiment:
         )
         setting = Setting(
             schedule=schedule,
-            lists=compiled(schedule.graph(0), member_ids(nodes)) if self._is_by_lists() else None,
+            lists=compiled(schedule.graph(0), member_ids(nodes)) if self.trust == "list" else None,
             protocol=protocol,
             make_protocol=make_protocol,
             task=named,
@@ -196,10 +194,14 @@ class Experiment:
         ENGINES[self.engine].check(setting)
         return setting
 
-    def _is_by_lists(self) -> bool:
+    def _graph_and_protocol(self) -> tuple[topologies.Schedule, Choice]:
         if self.trust not in TRUST:
             raise unknown_name("trust", str(self.trust), TRUST, where="trust")
-        return self.trust == "list"
+        schedule = schedule_of(self.topology, nodes=self.nodes, seed=self.seed)
+        protocol = choice("protocol", self.protocol)
+        if self.trust == "open":
+            return schedule, protocol
+        return by_lists(schedule), with_local_options(protocol)
 
     def _manner(self, nodes: int, *, is_token: bool) -> Manner:
         if self.dtype not in DTYPES:
