@@ -9,7 +9,7 @@ from functools import partial
 from typing import cast
 
 import topologies
-from node_daemon.choices import make_task, protocol_class
+from node_daemon.choices import TRUST, make_task, protocol_class
 from node_daemon.files import make_private_folder, write_atomically
 from node_daemon.local_data import training_rows
 from node_daemon.paths import Paths
@@ -156,7 +156,7 @@ def make_node(
         me.id,
         protocol=protocol(setup, **protocol_options(settings, protocol)),  # type: ignore[call-arg]
         membership=membership,
-        wiring=wiring_factory(settings),
+        wiring=None if settings.topology.name == TRUST else wiring_factory(settings),
         trust=trust,
         min_members=settings.network.min_peers,
         settle_s=PATIENCE_S if settings.node.deterministic else SETTLE_S,
@@ -167,8 +167,13 @@ def make_node(
 
 
 def protocol_options(settings: Settings, protocol: type[ExchangeProtocol]) -> dict[str, object]:
-    """The options as given; in a deterministic run rounds have no deadline unless one is asked for."""
+    """The options as given, and where trust is the graph those for it.
+
+    In a deterministic run rounds have no deadline unless one is asked for.
+    """
     options: dict[str, object] = dict(settings.protocol.options)
+    if settings.topology.name == TRUST:
+        options |= registry.local_options(settings.protocol.name, protocol, given=options)
     if settings.node.deterministic and "round_timeout_s" in inspect.signature(protocol).parameters:
         options.setdefault("round_timeout_s", 0.0)
     return options

@@ -23,6 +23,7 @@ from node_daemon.control import ControlServer
 from node_daemon.control_client import Json
 from node_daemon.files import load_or_create_identity, locked
 from node_daemon.journal import Journal
+from node_daemon.list_check import check_lists, unlisted, with_topology
 from node_daemon.logs import file_handler, is_text, log_event, stream_handler
 from node_daemon.monitor import Monitor
 from node_daemon.paths import Paths, home_paths, user_paths
@@ -60,9 +61,10 @@ def run(
 ) -> int:
     """Run a node until it is stopped; the exit code.  Raises P2PError for what stops it before or during."""
     config = load_config(flags, home=home, file=file)
-    settings = config.settings
-    paths = home_paths(home) if home is not None else user_paths(settings.network.name)
+    paths = home_paths(home) if home is not None else user_paths(config.settings.network.name)
     trust = read_trust(paths.trust)
+    config = with_topology(config, trust.mode)
+    settings = config.settings
     assembly.check_host(settings, trust.mode)
     check_choices(config)
     plan = plan_of(settings)
@@ -148,6 +150,7 @@ class Daemon:
         """Load what is learned, take up the checkpoint, and make the peer."""
         settings, plan = self._settings, self._plan
         identity = load_or_create_identity(self._paths.identity.parent)
+        check_lists(settings, self._trust, identity.id)
         number = assembly.node_number(settings, identity.id)
         work = assembly.make_work(settings, plan, number)
         parameters = work.learner.schema.parameters
@@ -223,9 +226,18 @@ class Daemon:
         elif event == "round.done":
             status = self._peer.status()
             self._monitor.sample(status.bytes_sent, status.bytes_received)
+        elif event == "roster.changed":
+            self._warn_of_unlisted(facts.get("joined"))
         self._rounds.note(event, facts)
         if self._manner.is_until_finished and self._rounds.are_done:
             asyncio.get_running_loop().call_soon(self.stop)
+
+    def _warn_of_unlisted(self, joined: object) -> None:
+        """Members that others brought in: the graph has edges with them, along which nothing may go."""
+        members = [str(member) for member in joined] if isinstance(joined, list) else []
+        for member in unlisted(self._settings, self._trust, members):
+            words = f"takes part, but not all edges of the graph are allowed: p2pnode trust add {member}"
+            self._monitor.report("peer.unlisted", {"peer": member, "problem": words})
 
     def _read_trust_again(self) -> Mapping[str, Json]:
         """Put the lists of the file into force; raises ConfigError for a file that is wrong."""
