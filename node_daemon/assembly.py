@@ -9,7 +9,7 @@ from functools import partial
 from typing import cast
 
 import topologies
-from node_daemon.choices import make_task, protocol_class
+from node_daemon.choices import TRUST, make_task, protocol_class
 from node_daemon.files import make_private_folder, write_atomically
 from node_daemon.local_data import training_rows
 from node_daemon.paths import Paths
@@ -18,6 +18,7 @@ from node_daemon.sections import Settings
 from node_daemon.trust_file import TrustFile, read_network_key
 from p2pfl import registry
 from p2pfl.aggregation.blocks import Rule, aggregate
+from p2pfl.barrier import SETTLE_S
 from p2pfl.discovery.discovery import Discovery
 from p2pfl.errors import ConfigError
 from p2pfl.identity.admission import Admission
@@ -27,7 +28,7 @@ from p2pfl.identity.keys import Identity
 from p2pfl.learning.learner import Learner, LearnerSetup, Schema
 from p2pfl.membership import Membership, Rumour, State, Timing
 from p2pfl.model import Checkpoint, Model
-from p2pfl.node import SETTLE_S, Node
+from p2pfl.node import Node
 from p2pfl.protocols.protocol import ExchangeProtocol, Setup
 from p2pfl.roster import GraphWiring, WiringFactory
 from p2pfl.transports.tls import Security, make_security
@@ -162,7 +163,7 @@ def make_node(
         me.id,
         protocol=protocol(setup, **protocol_options(settings, protocol)),  # type: ignore[call-arg]
         membership=membership,
-        wiring=wiring_factory(settings),
+        wiring=None if settings.topology.name == TRUST else wiring_factory(settings),
         trust=trust,
         min_members=settings.network.min_peers,
         settle_s=PATIENCE_S if settings.node.deterministic else SETTLE_S,
@@ -173,8 +174,13 @@ def make_node(
 
 
 def protocol_options(settings: Settings, protocol: type[ExchangeProtocol]) -> dict[str, object]:
-    """The options as given; a deterministic run has no deadlines and waits for the killed, unless told."""
+    """The options as given, and where trust is the graph those for it.
+
+    A deterministic run has no deadlines and waits for the killed, unless told.
+    """
     options: dict[str, object] = dict(settings.protocol.options)
+    if settings.topology.name == TRUST:
+        options |= registry.local_options(settings.protocol.name, protocol, given=options)
     if settings.node.deterministic:
         known = inspect.signature(protocol).parameters
         defaults = {"round_timeout_s": 0.0, "lockstep": True}

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from node_daemon import assembly, banner, checkpoint, reloading
+from node_daemon import assembly, banner, checkpoint, endings, reloading
 from node_daemon.answers import Answers, Standing
 from node_daemon.checkpoint_writer import CheckpointWriter
 from node_daemon.choices import check_choices, protocol_class
@@ -25,6 +25,7 @@ from node_daemon.control import ControlServer
 from node_daemon.control_client import Json
 from node_daemon.files import load_or_create_identity, locked
 from node_daemon.journal import Journal
+from node_daemon.list_check import check_lists, unlisted, with_topology
 from node_daemon.logs import file_handler, is_text, log_event, stream_handler
 from node_daemon.loop_lag import LoopLag
 from node_daemon.monitor import Monitor
@@ -35,7 +36,7 @@ from node_daemon.sections import Settings
 from node_daemon.trust_file import TrustFile, read_trust
 from p2pfl.discovery.discovery import Discovery
 from p2pfl.discovery.static import StaticDiscovery
-from p2pfl.errors import ConfigError, P2PError, RemoteError, StateError
+from p2pfl.errors import ConfigError, P2PError, RemoteError
 from p2pfl.identity.admission import Admission, NotAdmittedError
 from p2pfl.identity.keys import network_id
 from p2pfl.model import Checkpoint
@@ -49,7 +50,6 @@ from p2pfl.wire.limits import Limits
 from p2pfl.wire.throttle import Throttle
 
 STOP_S = 9.0  # for checkpoint and good-byes; then the process ends all the same
-WAIT_RAN_OUT = 9  # exit code
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,10 @@ def run(
     """Run a node until it is stopped; the exit code.  Raises P2PError for what stops it before or during."""
     read = partial(load_config, flags, home=home, file=file)
     config = read()
-    settings = config.settings
-    paths = home_paths(home) if home is not None else user_paths(settings.network.name)
+    paths = home_paths(home) if home is not None else user_paths(config.settings.network.name)
     trust = read_trust(paths.trust)
+    config = with_topology(config, trust.mode)
+    settings = config.settings
     assembly.check_host(settings, trust.mode)
     check_choices(config)
     plan = plan_of(settings)
@@ -176,6 +177,7 @@ class Daemon:
         """Load what is learned, take up the checkpoint, and make the peer."""
         settings, plan = self._settings, self._plan
         identity = load_or_create_identity(self._paths.identity.parent)
+        check_lists(settings, self._trust, identity.id)
         number = assembly.node_number(settings, identity.id)
         work = assembly.make_work(settings, plan, number)
         parameters = work.learner.schema.parameters
@@ -259,12 +261,14 @@ class Daemon:
             if is_text(self._settings.log.format, sys.stderr):
                 sys.stderr.write(banner.text(self._standing, self._paths))
         elif event == "state.degraded" and self._settings.node.strict_disk:
-            self._end_degraded(str(facts["problem"]))
+            self._end(endings.disk_failed(str(facts["problem"]), state=self._paths.state))
         elif event == "train.failed" and facts.get("rolled_back"):
-            self._note_not_finite(str(facts["problem"]))
+            self._end(endings.not_finite(str(facts["problem"]), self._settings))
         elif event == "round.done":
             status = self._peer.status()
             self._monitor.sample(status.bytes_sent, status.bytes_received)
+        elif event == "roster.changed":
+            self._warn_of_unlisted(facts.get("joined"))
         self._rounds.note(event, facts)
         if self._manner.is_until_finished and self._rounds.are_done:
             asyncio.get_running_loop().call_soon(self.stop)
@@ -288,26 +292,18 @@ class Daemon:
         self._monitor.report("config.reloaded", reloading.report(found))
         return {"mode": self._trust.mode, **reloading.answer(found)}
 
-    def _end_degraded(self, problem: str) -> None:
-        self._failure = self._failure or StateError(
-            f"a checkpoint cannot be written: {problem}",
-            where="node.strict_disk",
-            facts=[f"the newest intact one is in {self._paths.state}"],
-            fix="repair the disk or make room, then start again; without --strict-disk the node goes on",
-        )
-        self.stop()
+    def _end(self, failure: P2PError | None) -> None:
+        """Stop if there is a reason; the first one is said."""
+        if failure is not None:
+            self._failure = self._failure or failure
+            self.stop()
 
-    def _note_not_finite(self, problem: str) -> None:
-        """The model has been put back already; whether to go on with it is the operator's to say."""
-        if self._settings.node.not_finite != "stop":
-            return
-        self._failure = self._failure or P2PError(
-            "training gives numbers that are none",
-            where="node.not_finite",
-            facts=[problem],
-            fix="a smaller [task] step; look at the data; then start again from the last good checkpoint",
-        )
-        self.stop()
+    def _warn_of_unlisted(self, joined: object) -> None:
+        """Members that others brought in: the graph has edges with them, along which nothing may go."""
+        members = [str(member) for member in joined] if isinstance(joined, list) else []
+        for member in unlisted(self._settings, self._trust, members):
+            words = f"takes part, but not all edges of the graph are allowed: p2pnode trust add {member}"
+            self._monitor.report("peer.unlisted", {"peer": member, "problem": words})
 
     def _change_trust(self, found: TrustFile) -> Mapping[str, Json]:
         assert self._peer is not None
@@ -343,15 +339,7 @@ class Daemon:
         status = self._peer.status()
         if status.state != "waiting" or self._is_stopping:
             return
-        wanted = self._settings.network.min_peers
-        self._failure = P2PError(
-            f"only {status.members} of {wanted} nodes were there after {wait_s:g} s",
-            where="network.min_peers",
-            facts=[f"last problem: {status.last_problem}"] if status.last_problem else [],
-            fix="start the others, name them in network.static, or wait longer",
-            exit_code=WAIT_RAN_OUT,
-        )
-        self.stop()
+        self._end(endings.nobody_came(status, wanted=self._settings.network.min_peers, wait_s=wait_s))
 
     def _give_up(self) -> None:
         log_event(logging.getLogger("p2pnode"), logging.ERROR, "node.stopping", msg="took too long; ended")

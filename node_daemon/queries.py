@@ -31,10 +31,24 @@ def peers(paths: Paths) -> Answer:
     listed = found.get("peers")
     rows = [_peer_row(row) for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
     columns = (
-        *("NAME", "ID", "ADDRESS", "STATE", "SENDS TO", "RECEIVES", "I ACCEPT", "I SHARE", "ACCEPTS ME"),
-        *("LAST MODEL", "REFUSED", "REFUSES"),
+        *("NAME", "ID", "ADDRESS", "STATE", "SENDS TO", "RECEIVES", "I ACCEPT", "I SHARE"),
+        *("ACCEPTS ME", "SHARES", "LAST MODEL", "REFUSED", "REFUSES"),
     )
-    return Answer(found, table(columns, rows) if rows else "no other node is known yet")
+    text = table(columns, rows) if rows else "no other node is known yet"
+    return Answer(found, "\n".join([text, *_disagreements(listed)]))
+
+
+def _disagreements(rows: Json) -> list[str]:
+    """Linked peers that know other members: soon over, unless somebody's lists are incomplete."""
+    if not isinstance(rows, list):
+        return []
+    names = [str(row.get("name")) for row in rows if isinstance(row, dict) and row.get("agrees") is False]
+    if not names:
+        return []
+    return [
+        f"{', '.join(names)} sees other members than this node; if that lasts, a node is missing on a list:",
+        "compare p2pnode trust list on both, and p2pnode trust add what is missing",
+    ]
 
 
 def pending(paths: Paths) -> Answer:
@@ -131,7 +145,7 @@ def _figure(value: Json) -> str:
 def _peer_row(row: dict[str, Json]) -> list[object]:
     last_s, last_round = row.get("last_model_s"), row.get("last_model_round")
     last = f"{duration(last_s)} ago (r{last_round})" if isinstance(last_s, int | float) else "-"
-    accepts = row.get("accepts_us")
+    accepts, shares = row.get("accepts_us"), row.get("shares_with_us")
     return [
         row.get("name"),
         str(row.get("id"))[:7],
@@ -142,6 +156,7 @@ def _peer_row(row: dict[str, Json]) -> list[object]:
         row.get("accepted"),
         row.get("shared_with"),
         "?" if accepts is None else accepts,
+        "?" if shares is None else shares,
         last,
         row.get("refused"),
         _refusals(row),

@@ -150,7 +150,10 @@ class NetworkSection(Section):
 class TopologySection(ItemSection):
     """Who sends to whom."""
 
-    name: str = Field("ring", description="p2pnode topology list shows all of them, with their options")
+    name: str = Field(
+        "ring",
+        description="p2pnode topology list shows all; by default, in mode list, trust: the lists themselves",
+    )
 
 
 class ProtocolSection(ItemSection):

@@ -9,6 +9,7 @@ from p2pfl.errors import ConfigError, P2PError
 from p2pfl.identity.keys import short_id
 
 BOTH = ("accept_from", "share_with")
+SAID = ("accepts_us", "shares_with_us")  # by a peer, of its own lists
 
 
 def directions(*, accept_only: bool, share_only: bool) -> tuple[str, ...]:
@@ -33,7 +34,8 @@ def remove(paths: Paths, who: str, lists: tuple[str, ...]) -> Answer:
 
 
 def show(paths: Paths) -> Answer:
-    """The mode and both directions for everybody who is named."""
+    """The mode and both directions for everybody who is named; with the words of those that are linked."""
+    said = _said(paths)
     found = read_trust(paths.trust)
     names = {peer: name for name, peer in found.names.items()}
     everybody = sorted(found.accept_from | (found.share_with or frozenset()) | found.observers | found.deny)
@@ -46,6 +48,7 @@ def show(paths: Paths) -> Answer:
             trust.shares_with(peer),
             peer in found.observers,
             peer in found.deny,
+            *said.get(peer, ("?", "?")),
         ]
         for peer in everybody
     ]
@@ -56,14 +59,25 @@ def show(paths: Paths) -> Answer:
         "observers": sorted(found.observers),
         "deny": sorted(found.deny),
         "names": dict(found.names),
+        "said": {peer: dict(zip(SAID, words, strict=True)) for peer, words in said.items()},
     }
-    columns = ("NAME", "ID", "I ACCEPT", "I SHARE", "OBSERVES", "DENIED")
+    columns = ("NAME", "ID", "I ACCEPT", "I SHARE", "OBSERVES", "DENIED", "ACCEPTS ME", "SHARES")
     listed = table(columns, rows) if rows else "nobody is listed"
     return Answer(data, f"mode {found.mode}\n{listed}")
 
 
+def _said(paths: Paths) -> dict[str, tuple[object, ...]]:
+    """What linked peers say of their own lists: whether we stand in them; nothing while the node is down."""
+    try:
+        rows = request(paths.socket, "peers").get("peers")
+    except P2PError:
+        return {}
+    listed = [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return {str(row["id"]): tuple(row[key] for key in SAID) for row in listed if row[SAID[0]] is not None}
+
+
 def _changed(paths: Paths, found: TrustFile, peer: str) -> Answer:
-    _tell(paths)
+    tell(paths)
     trust = found.trust
     accepts, shares = peer in (trust.accept_from or ()), trust.shares_with(peer)
     words = f"{short_id(peer)}  I accept: {_yes(accepts)}   I share: {_yes(shares)}   ({paths.trust})"
@@ -72,7 +86,7 @@ def _changed(paths: Paths, found: TrustFile, peer: str) -> Answer:
     return Answer({"id": peer, "accepted": accepts, "shared_with": shares}, words)
 
 
-def _tell(paths: Paths) -> None:
+def tell(paths: Paths) -> None:
     """Have a running node read the file; one that does not run reads it when it starts."""
     try:
         request(paths.socket, "reload", {"only": "trust"})

@@ -47,6 +47,9 @@ class TrustFile:
         """The full id behind a petname or a pasted id; never a short one."""
         if text in self.names:
             return self.names[text]
+        meant = unknown_name("name", text, sorted(self.names), where=where)
+        if meant.fix:
+            raise ConfigError(meant.what, where=where, fix=meant.fix, exit_code=TRUST_PROBLEM)
         return format_id(parse_id(text, where=where))
 
 

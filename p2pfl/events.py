@@ -61,8 +61,8 @@ class View:
 
     ``members`` (this node included) stand in the order of the graph, which is the sorted roster unless
     the graph names its own order; ``live`` are the members with a link up to this node; ``accepted`` are
-    those whose models may be merged here; ``revoked`` are those who had sent models here, members or not,
-    before trust in them ended: what is still kept of them is dropped.
+    those whose models may be merged here; ``refused`` those ever met, members or not, whom the lists do not
+    (or no longer) accept: what is held of theirs is to be dropped.
     """
 
     me: str
@@ -70,7 +70,7 @@ class View:
     live: frozenset[str]
     accepted: frozenset[str]
     wiring: Wiring
-    revoked: frozenset[str] = frozenset()
+    refused: frozenset[str] = frozenset()
 
     def neighbourhood(self, round: int, of: str | None = None) -> Neighbourhood:
         """The neighbourhood in ``round`` of a member, by default this node's own."""

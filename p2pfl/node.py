@@ -12,13 +12,19 @@ protocol, and none leaves for a peer that may not have it; words (an acknowledge
 with one-way trust the answer comes from somebody whose models are not wanted.  What is not finite neither
 enters nor leaves (``p2pfl.finiteness``), and what has come in once does not come in again (``p2pfl.replay``).
 ``objection`` says the same of a message that is only offered.
+
+Where trust itself is the graph (``wiring=None``), this node sends to whom it shares with and who says that it
+accepts it, and receives, with equal weights, from whom it accepts and who says that it shares; both as far as
+they are linked.  Such a node begins when it has a neighbour, and those that its lists name are linked or have
+had ``settle_s`` to come.
 """
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
+from p2pfl.barrier import SETTLE_S, SETTLE_TIMER, Barrier
 from p2pfl.errors import RemoteError
 from p2pfl.events import (
     Effect,
@@ -26,26 +32,20 @@ from p2pfl.events import (
     PeersChanged,
     Received,
     Send,
-    SetTimer,
     Started,
     TimerFired,
     Trained,
     View,
 )
-from p2pfl.finiteness import FiniteGate
+from p2pfl.finiteness import REASONS, FiniteGate
 from p2pfl.membership import HEARTBEAT_TIMER, Active, Heard, LinkDown, LinkUp, Tell, Unreachable, roster_hash
 from p2pfl.membership import Input as MembershipInput
 from p2pfl.membership import Output as MembershipOutput
 from p2pfl.model import Array, Scalar, Snapshot
 from p2pfl.protocols.protocol import ExchangeProtocol
 from p2pfl.replay import Marks
-from p2pfl.roster import GraphWiring, WiringFactory
-from p2pfl.trust import Trust, TrustChanged
-
-MAX_HELD = 64  # messages kept for the protocol while the start barrier is closed
-MAX_HELD_MODELS = 4  # of one sender among them: more would use up the memory that a link may fill
-SETTLE_TIMER = "node.settle"
-SETTLE_S = 3.0
+from p2pfl.roster import GraphWiring, TrustWiring, WiringFactory
+from p2pfl.trust import Trust, TrustChanged, Words
 
 KEPT = "kept"
 REFUSALS: Mapping[str, str] = {  # what is said to the sender of a model that is not wanted
@@ -106,7 +106,7 @@ class Node:
         *,
         protocol: ExchangeProtocol,
         membership: Roster,
-        wiring: WiringFactory,
+        wiring: WiringFactory | None,
         trust: Trust | None = None,
         min_members: int = 2,
         settle_s: float = SETTLE_S,
@@ -116,11 +116,13 @@ class Node:
         self._membership = membership
         self._wiring = wiring
         self.trust = trust or Trust()
-        self._barrier = _Barrier(min_members, settle_s)
+        self._barrier = Barrier(min_members, settle_s)
+        self._words = Words()
         self._view: View | None = None
         self._is_outdated = False  # the view: others are accepted now
         self._roster: Mapping[str, str] | None = None
-        self._graph: GraphWiring | None = None
+        self._graph: GraphWiring | TrustWiring | None = None
+        self._met: frozenset[str] = frozenset()  # everybody who ever was a member, or linked
         self.refused: Counter[str] = Counter()  # why -> messages that the gates stopped
         self.finite = FiniteGate()
         self._muted: frozenset[str] = frozenset()  # of the view
@@ -135,6 +137,15 @@ class Node:
     def protocol(self) -> ExchangeProtocol:
         """The protocol that lives on it, for looking at."""
         return self._protocol
+
+    def near(self, round: int) -> frozenset[str]:
+        """Whom this node must be linked with: its neighbours in ``round``, or all whom its lists name."""
+        if self._view is None:
+            return frozenset()
+        if self._wiring is None:
+            return self.trust.listed(frozenset(self._view.members)) - {self._me}
+        hood = self._view.neighbourhood(round)
+        return frozenset((*hood.send_to, *hood.receive_weights))
 
     @property
     def is_running(self) -> bool:
@@ -163,6 +174,7 @@ class Node:
             case TimerFired(name):
                 return self._fire(name, event, now_s)
             case LinkUp() | LinkDown() | Heard() | Active() | Unreachable():
+                self._listen(event)
                 return [*self._membership.handle(event, now_s), *self._look_around(now_s)]
             case Started():
                 return [*self._membership.start(now_s), *self._look_around(now_s)]
@@ -194,8 +206,21 @@ class Node:
         )
         members = snapshot.values.get("node.members")
         if isinstance(members, list):
-            self._barrier.expect(frozenset(str(m) for m in members))
+            self._met = frozenset(map(str, members))
+            self._barrier.expect(self._met)
         self._marks.restore(snapshot.values)
+
+    def _listen(self, event: MembershipInput) -> None:
+        """Take up what a peer says of its lists when a link to it comes up."""
+        match event:
+            case LinkUp(peer, accepts_us=accepts_us, shares_with_us=shares_with_us):
+                words = self._words.said(peer, accepts_us=accepts_us, shares_with_us=shares_with_us)
+            case LinkDown(peer):
+                words = self._words.said(peer, accepts_us=False, shares_with_us=False)
+            case _:
+                return
+        self._is_outdated |= self._wiring is None and words is not self._words
+        self._words = words
 
     def _receive(self, event: Received, now_s: float) -> list[NodeEffect]:
         self._membership.touch(event.sender, now_s)
@@ -216,7 +241,7 @@ class Node:
         return "duplicate" if self._marks.is_repeated(sender, start, sequence) else KEPT
 
     def _refuse(self, code: str, now_s: float) -> list[NodeEffect]:
-        if code in ("muted", "not_finite"):
+        if code in REASONS:
             return self._look_around(now_s)
         self.refused[code] += 1
         return []
@@ -240,12 +265,11 @@ class Node:
     def _change_trust(self, trust: Trust, now_s: float) -> list[NodeEffect]:
         """Other lists: what is held of senders that are no longer accepted is dropped."""
         self.trust = trust
-        self._barrier.release(trust)
+        self._barrier.release(trust.accepts)
         if self._view is None:
             return []
         everyone = self._view.accepted | frozenset(self._view.members) | self._view.live
-        is_same = trust.accepted(everyone) - self._muted == self._view.accepted
-        if is_same and self._revoked() == self._view.revoked:
+        if self._wiring is not None and trust.accepted(everyone) == self._view.accepted:
             return []
         self._is_outdated = True
         return self._look_around(now_s)
@@ -267,12 +291,19 @@ class Node:
             if not has_changed:
                 return []
             return self._send_out(self._protocol.handle(PeersChanged(view), now_s))
-        if not self._barrier.may_open(view):
-            return self._barrier.wait(view)
+        near = self.near(0)
+        has_company = self._wiring is not None or self._has_neighbour(view)
+        if not (has_company and self._barrier.may_open(view, near)):
+            return [*self._barrier.wait(view)] if has_company else []
         self._barrier.is_open = True
         events: list[Event] = [PeersChanged(view), Started(), *self._barrier.held]
         self._barrier.held.clear()
         return [e for event in events for e in self._send_out(self._hand_over(event, now_s))]
+
+    def _has_neighbour(self, view: View) -> bool:
+        """Is there somebody to learn with, unless this node is meant to begin alone?"""
+        hood = view.neighbourhood(0)
+        return bool(hood.send_to or hood.receive_weights) or self._barrier.is_for_one
 
     def _observe(self) -> View:
         roster, linked = self._membership.roster, self._membership.linked
@@ -283,17 +314,28 @@ class Node:
             if is_same and muted == self._muted:
                 return view
         self._is_outdated, self._muted = False, muted
-        if self._graph is None or roster is not self._roster:
-            self._graph, self._roster = self._wiring(roster), roster
+        if self._graph is None or self._wiring is None or roster is not self._roster:
+            self._graph, self._roster = self._wire(roster, linked), roster
+            self._met = self._met | self._graph.everyone if self._met else self._graph.everyone
         graph = self._graph
         # A linked peer may be heard before rumours make it a member: what it says then counts later.
         everyone = graph.everyone if linked <= graph.everyone else graph.everyone | linked
+        refused = self._met | linked | self._marks.senders if self.trust.is_choosy else frozenset[str]()
+        refused -= self.trust.accepted(refused)
         accepted = self.trust.accepted(everyone) - muted
-        return View(self._me, graph.members, linked, accepted, graph, self._revoked())
+        return View(self._me, graph.members, linked, accepted, graph, refused)
 
-    def _revoked(self) -> frozenset[str]:
-        """Those whose models have come in and are no longer trusted."""
-        return self._marks.senders - self.trust.accepted(self._marks.senders)
+    def _wire(self, roster: Mapping[str, str], linked: frozenset[str]) -> GraphWiring | TrustWiring:
+        if self._wiring is not None:
+            return self._wiring(roster)
+        send_to, receive_from = (
+            frozenset(peer for peer in linked if is_ours(peer) and peer in theirs)
+            for is_ours, theirs in (
+                (self.trust.shares_with, self._words.accepts_us),
+                (self.trust.accepts, self._words.shares_with_us),
+            )
+        )
+        return TrustWiring(self._me, roster, send_to=send_to, receive_from=receive_from)
 
     def _send_out(self, effects: list[Effect]) -> list[NodeEffect]:
         allowed = self.finite.filtered(effects)
@@ -310,56 +352,3 @@ class Node:
                 return False
             case _:
                 return True
-
-
-class _Barrier:
-    """Closed until enough members are there to begin, or to go on."""
-
-    def __init__(self, min_members: int, settle_s: float) -> None:
-        self._min_members = min_members
-        self._settle_s = settle_s
-        self._expected: frozenset[str] | None = None
-        self._is_waiting = False
-        self.has_settled = False
-        self.is_open = False
-        self.held: deque[Received] = deque(maxlen=MAX_HELD)
-
-    def expect(self, members: frozenset[str]) -> None:
-        """The node was restored: wait for these members instead of ``min_members``."""
-        self._expected = members
-
-    def hold(self, event: Received) -> None:
-        """Keep a message until the barrier opens; the oldest give way."""
-        self.held.append(event)
-        models = [e for e in self.held if e.sender == event.sender and e.message.has_arrays]
-        for old in models[:-MAX_HELD_MODELS]:
-            self.held.remove(old)
-
-    def release(self, trust: Trust) -> None:
-        """Drop the models and other arrays of senders that are not accepted."""
-        kept = [e for e in self.held if trust.accepts(e.sender) or not e.message.has_arrays]
-        self.held = deque(kept, maxlen=MAX_HELD)
-
-    def may_open(self, view: View) -> bool:
-        """Are the awaited there, or has waiting for the last of them lasted long enough?"""
-        if not self._has_company(view):
-            return False
-        return self.has_settled or self._is_complete(view)
-
-    def wait(self, view: View) -> list[NodeEffect]:
-        """Begin the settling time once there is company."""
-        if self._is_waiting or not self._has_company(view):
-            return []
-        self._is_waiting = True
-        return [SetTimer(SETTLE_TIMER, self._settle_s)]
-
-    def _has_company(self, view: View) -> bool:
-        least = self._min_members if self._expected is None else min(self._min_members, 2)
-        return len(view.members) >= least
-
-    def _is_complete(self, view: View) -> bool:
-        if self._expected is not None and not self._expected.issubset(view.members):
-            return False
-        neighbourhood = view.neighbourhood(0)
-        neighbours = {*neighbourhood.send_to, *neighbourhood.receive_weights}
-        return neighbours <= view.live

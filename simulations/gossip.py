@@ -14,15 +14,17 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 import topologies
+from p2pfl.barrier import SETTLE_S
 from p2pfl.errors import ConfigError, unknown_name
 from p2pfl.membership import TOMBSTONE_S, Membership, Rumour, State, Timing
 from p2pfl.model import Model
-from p2pfl.node import SETTLE_S, Node
+from p2pfl.node import Node
 from p2pfl.peer.linking import FULL_LINKING, ring_links
 from p2pfl.protocols.protocol import Aggregate, ExchangeProtocol, Setup
 from p2pfl.roster import GraphWiring, SparseWeights
 from simulations.churn import DURATION
 from simulations.swarm import Swarm, links_of
+from simulations.trust_lists import TrustLists
 from topologies.schedules import Static
 
 KEPT_GRAPHS = 64  # rosters whose graphs are kept, for all nodes together
@@ -92,7 +94,7 @@ def membership_from(found: object) -> Gossip | None:
 
 def make_gossip_swarm(
     members: Sequence[str],
-    schedule: topologies.Schedule,
+    schedule: topologies.Schedule | TrustLists,
     make_protocol: Callable[[Setup], ExchangeProtocol],
     *,
     models: Mapping[str, Model],
@@ -102,7 +104,8 @@ def make_gossip_swarm(
     gossip: Gossip,
 ) -> Swarm:
     """As ``make_swarm``, with rosters that change by rumours."""
-    wirings = _Wirings(members, schedule)
+    lists = schedule if isinstance(schedule, TrustLists) else TrustLists()
+    wirings = None if isinstance(schedule, TrustLists) else _Wirings(members, schedule)
     numbers = {member: number for number, member in enumerate(members)}
     lives: dict[str, Membership] = {}
     timing = gossip.timing
@@ -117,18 +120,20 @@ def make_gossip_swarm(
             member,
             protocol=make_protocol(setup),
             membership=lives[member],
-            wiring=wirings.over,
+            wiring=None if wirings is None else wirings.over,
+            trust=lists.of(member),
             min_members=(gossip.min_members or len(members) - len(gossip.late)) if is_first else MIN_MEMBERS,
             settle_s=gossip.settle_s,
         )
 
-    links = gossip_links(GraphWiring(members, schedule))
+    links = lists.links(members) if wirings is None else gossip_links(wirings.whole)
     return Swarm(
         tuple(members),
         links,
         make_node,
         has_heartbeats=True,
         incarnation_of=lambda member: lives[member].incarnation,
+        lists=lists,
     )
 
 
@@ -148,6 +153,11 @@ class _Wirings:
         self._members = tuple(members)
         self._schedule = schedule
         self._kept: dict[tuple[str, ...], GraphWiring] = {}
+
+    @property
+    def whole(self) -> GraphWiring:
+        """The graph over all members."""
+        return GraphWiring(self._members, self._schedule)
 
     def over(self, roster: Mapping[str, str]) -> GraphWiring:
         """The graph over a roster, in the order of the whole graph."""

@@ -46,6 +46,7 @@ STOREYS: Mapping[str, Storey] = {
     "p2pfl.compression": _row(3, "numpy", IMPURE),
     "p2pfl.trust": _row(3, "numpy", IMPURE),
     "p2pfl.finiteness": _row(3, "numpy", IMPURE),
+    "p2pfl.barrier": _row(3, "", IMPURE),
     "p2pfl.replay": _row(3, "", IMPURE),
     "p2pfl.membership": _row(3, "numpy", IMPURE),
     "p2pfl.roster": _row(3, "numpy", IMPURE),

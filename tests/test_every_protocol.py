@@ -224,7 +224,7 @@ class Revoking(Driver):
     def view(self, member: str) -> View:
         view = super().view(member)
         revoked = frozenset(other for me, other in self.barred if me == member)
-        return replace(view, accepted=view.accepted - revoked, revoked=revoked)
+        return replace(view, accepted=view.accepted - revoked, refused=revoked)
 
     def feed(self, member: str, event: Event) -> None:
         if isinstance(event, Received) and event.message.has_arrays and (member, event.sender) in self.barred:

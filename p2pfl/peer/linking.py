@@ -20,14 +20,13 @@ GRACE_S = 60.0  # for which a link is kept after it was wanted last
 LONGEST_GRACE_S = 3600.0  # when the other side has wanted it all the same, again and again
 
 
-def members_to_link(view: View, round: int) -> list[str]:
-    """The members to have a link with, sorted."""
+def members_to_link(view: View, near: Collection[str]) -> list[str]:
+    """The members to have a link with, sorted; ``near`` are those whom the graph asks for."""
     others = [member for member in view.members if member != view.me]
     if len(others) < FULL_LINKING:
         return others
-    near = view.neighbourhood(round)
     in_rings = ring_links(view.members)[view.me] if view.me in view.members else frozenset()
-    return sorted({*near.send_to, *near.receive_weights, *in_rings})
+    return sorted({*near, *in_rings})
 
 
 def ring_links(members: Sequence[str]) -> dict[str, frozenset[str]]:

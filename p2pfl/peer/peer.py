@@ -251,7 +251,7 @@ class Peer:
             self._around.report("roster.changed", facts)
 
     def _wanted(self, view: View) -> dict[str, str]:
-        table, wanted = self.membership.table, members_to_link(view, self._tally.round)
+        table, wanted = self.membership.table, members_to_link(view, self.node.near(self._tally.round))
         return {member: table[member].address if member in table else "" for member in wanted}
 
     # Effects.

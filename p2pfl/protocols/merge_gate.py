@@ -15,6 +15,6 @@ class UntrustedMergeError(RuntimeError):
 
 def check_senders(view: View, senders: Iterable[str]) -> None:
     """Raise UntrustedMergeError if trust in one of these senders has ended."""
-    barred = sorted(sender for sender in senders if sender in view.revoked)
+    barred = sorted(sender for sender in senders if sender in view.refused)
     if barred:
         raise UntrustedMergeError(f"a model of {', '.join(barred)} was to be merged, which is not accepted")

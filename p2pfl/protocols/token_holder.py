@@ -89,10 +89,10 @@ class TokenHolder:
 
     def _drop_revoked(self, view: View) -> list[Effect]:
         """A token from somebody who is no longer trusted is neither trained nor passed on: it is lost."""
-        if self._held is None or self._held.sender not in view.revoked:
+        if self._held is None or self._held.sender not in view.refused:
             return []
         self._held = self._handover = None
-        return [Store()]
+        return [Store()] if self._is_started else []
 
     def _is_astray(self, view: View) -> bool:
         """Must the token that is being passed on take another way than it has taken?"""

@@ -159,5 +159,5 @@ def test_trust_that_ends_after_a_model_came_in_is_told_to_the_protocol_also_afte
 
     for each in (node, again):
         assert each.view is not None
-        assert each.view.revoked == {"b"}
+        assert each.view.refused == {"b"}
         assert "b" not in each.view.accepted
