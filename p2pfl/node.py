@@ -321,7 +321,7 @@ class Node:
         # A linked peer may be heard before rumours make it a member: what it says then counts later.
         everyone = graph.everyone if linked <= graph.everyone else graph.everyone | linked
         refused = self._met | linked | self._marks.senders if self.trust.is_choosy else frozenset[str]()
-        refused -= self.trust.accepted(refused)
+        refused -= self.trust.accepted(refused) | {self._me}
         accepted = self.trust.accepted(everyone) - muted
         return View(self._me, graph.members, linked, accepted, graph, refused)
 

@@ -28,6 +28,7 @@ def test_peers_tell_how_many_models_were_refused_on_both_sides_and_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queries, "request", lambda *_: {"peers": [ROW], "pending": {}})
+    monkeypatch.setenv("COLUMNS", "200")
 
     header, row = str(queries.peers(home_paths(tmp_path)).text).splitlines()[:2]
 
