@@ -37,7 +37,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
 
 def is_finite(array: Array) -> bool:
     """Are all numbers of an array numbers?"""
-    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+    return array.dtype.kind != "f" or isfinite(_squares(array)) or bool(np.isfinite(array).all())
 
 
 def is_finite_model(model: Model) -> bool:
@@ -118,14 +118,16 @@ class FiniteGate:
 
     def _fault(self, message: Message) -> str:
         """Why the arrays of a message may not come in; empty if they may."""
-        if not is_finite_message(message):
-            return "not_finite"
         model = message.model
         if model is not None and self._own is not None and model.params.shape != self._own.params.shape:
             return "wrong_shape"
+        if model is not None and not isfinite(model.weight):
+            return "not_finite"
         arrays = message.body if model is None else (model.params, *message.body)
-        limit = TOO_LARGE * max(1.0, self._own_size())
-        return "too_large" if any(_size(array) > limit for array in arrays) else ""
+        sizes = [_size(array) for array in arrays]  # one pass over the memory, if nothing is wrong
+        if not all(map(isfinite, sizes)) and not all(map(is_finite, arrays)):
+            return "not_finite"
+        return "too_large" if max(sizes, default=0.0) > TOO_LARGE * max(1.0, self._own_size()) else ""
 
     def _own_size(self) -> float:
         if self._own is None:
@@ -159,5 +161,9 @@ def _size(array: Array) -> float:
     """The root mean square; infinite where squares are too large for the type; 0 of what are no floats."""
     if array.dtype.kind != "f" or array.size == 0:
         return 0.0
-    with np.errstate(over="ignore"):
-        return sqrt(float(np.dot(array, array)) / array.size)
+    return sqrt(_squares(array) / array.size)
+
+
+def _squares(array: Array) -> float:
+    """The sum of squares: finite only if every number is, infinite also when it is too large for the type."""
+    return float(np.vdot(array, array))  # unlike dot, silent when it overflows

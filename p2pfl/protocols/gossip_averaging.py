@@ -322,10 +322,13 @@ class GossipAveraging:
         exchange, view = self._exchange, self._view
         if exchange is None or view is None or self._is_finished():
             return []
-        asking = self._ask_if_late(view) if self._join.is_new and not self._lockstep.is_on else []
-        if asking or exchange.trained is None:
-            return asking
-        if not self._is_missing(sender, exchange):
+        if self._join.is_new and not self._lockstep.is_on and self._buffer.latest(sender) > self._round + 1:
+            asking = self._ask_if_late(view)
+            if asking:
+                return asking
+        if exchange.trained is None:
+            return []
+        if not self._is_missing(sender, sender in self._lockstep.senders(exchange.neighbourhood)):
             exchange.awaited.discard(sender)
         return self._go_on_without_looking(exchange)
 
@@ -340,9 +343,8 @@ class GossipAveraging:
     def _go_on_without_looking(self, exchange: Exchange) -> list[Effect]:
         if self._join.asked:
             return []
-        if not exchange.awaited or self._patience.rest_s(exchange.awaited) == 0:
-            return self._merge(exchange)
-        return list(self._patience.timer(self._timer, exchange.awaited))
+        timer = self._patience.wait(self._timer, exchange.awaited)
+        return self._merge(exchange) if timer is None else list(timer)
 
     def _look_for_awaited(self, exchange: Exchange) -> None:
         """Who is waited for?  Remembers it, so that the missing can be named."""
@@ -350,16 +352,17 @@ class GossipAveraging:
         linked, is_alone = linked_senders(exchange.neighbourhood, self._view, self._round)
         was_alone = ANYBODY in exchange.awaited
         linked |= self._lockstep.absent(exchange.neighbourhood, self._view, self._round)
-        exchange.awaited = {sender for sender in linked if self._is_missing(sender, exchange)}
+        kept_up = self._lockstep.senders(exchange.neighbourhood)
+        exchange.awaited = {sender for sender in linked if self._is_missing(sender, sender in kept_up)}
         exchange.waited_for |= exchange.awaited
         if is_alone and self._patience.is_bounded:
             exchange.awaited = {ANYBODY}
         elif was_alone:
             self._patience.ready()
 
-    def _is_missing(self, sender: str, exchange: Exchange) -> bool:
+    def _is_missing(self, sender: str, is_kept_up: bool) -> bool:
         """May its model of this round still come?  Links are in order: what is overtaken is lost."""
-        if sender in self._lockstep.senders(exchange.neighbourhood):
+        if is_kept_up:
             return self._buffer.get(sender, self._round) is None
         return self._buffer.latest(sender) < self._round
 

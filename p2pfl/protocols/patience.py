@@ -27,7 +27,6 @@ Experimental Social Psychology 49(4), 2013; Chen, Toueg, Aguilera, "On the quali
 detectors", IEEE Transactions on Computers 51(5), 2002.
 """
 
-from bisect import insort
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Sequence, Set
 from math import inf, isinf, isnan
@@ -68,7 +67,7 @@ class Patience:
         self._lags: dict[str, list[deque[float]]] = {}  # per phase, in seconds
         self._heard: dict[str, int] = {}  # the latest step of each sender
         self._silent: Counter[str] = Counter()  # rounds in a row without a word
-        self._begun: dict[int, float] = {}  # step -> when this node began it
+        self._begun: dict[int, float] = {}  # step -> when this node began it, in order
         self._step = 0
         self._ready_s = 0.0
         self._heard_s: dict[str, float] = {}  # when the last word of a sender came
@@ -76,7 +75,7 @@ class Patience:
         self._waits_s: deque[float] = deque(maxlen=WINDOW)
         self._speak_s = inf  # when to say that it waits
         self._due: dict[str, float] = {}  # of those who are waited for in this step
-        self._order: list[tuple[float, str]] = []
+        self._last = ""  # one of them who is waited for as long as any, or long enough to know
         self._timer_s: float | None = None
 
     @property
@@ -91,7 +90,7 @@ class Patience:
         self._step = step
         self._begun[step] = self.now_s
         if len(self._begun) > WINDOW:
-            del self._begun[min(self._begun)]
+            del self._begun[next(iter(self._begun))]
         for sender, heard in self._heard.items():
             if heard >= step:
                 self._note(sender, step, 0.0)
@@ -103,20 +102,17 @@ class Patience:
         self._speak_s = inf
         self._timer_s = None
         self._due.clear()
-        self._order.clear()
 
     def hear(self, sender: str, step: int) -> None:
         """A word of a sender has come: it is in this step."""
         self._silent.pop(sender, None)
         self._heard_s[sender] = self.now_s
-        due_s = self._due.pop(sender, None)
-        if due_s is not None:  # it may be worth a longer wait now
-            self._order.remove((due_s, sender))
+        self._due.pop(sender, None)  # it may be worth a longer wait now
         if step <= self._heard.get(sender, -1):
             return
         self._heard[sender] = step
         if step <= self._step and self._begun:
-            begun_s = self._begun.get(max(step, min(self._begun)))
+            begun_s = self._begun.get(max(step, next(iter(self._begun))))
             if begun_s is not None:  # None: a round that this node has skipped
                 self._note(sender, step, self.now_s - begun_s)
 
@@ -124,6 +120,7 @@ class Patience:
         """Links with these have come up: whatever they did before, they are alive."""
         for sender in senders:
             self._silent.pop(sender, None)
+            self._due.pop(sender, None)
 
     def leave_out(self, senders: Iterable[str]) -> None:
         """The step ends without these."""
@@ -141,25 +138,29 @@ class Patience:
         """How much longer to wait for them: 0 when all are overdue, infinity without a bound."""
         if not self.is_bounded:
             return inf
-        for sender in awaited - self._due.keys():
-            due_s = self._due[sender] = self._due_s(sender)
-            insort(self._order, (due_s, sender))
-        while self._order and self._order[-1][1] not in awaited:
-            del self._due[self._order.pop()[1]]
-        rest_s = self._order[-1][0] - self.now_s if self._order else 0.0
+        rest_s = self._until_s(awaited, inf) - self.now_s
         return rest_s if rest_s > LEAST_S else 0.0
+
+    def wait(self, name: str, awaited: Set[str]) -> list[SetTimer] | None:
+        """The timer for the end of the wait or the next word, unless one is set that is early enough.
+
+        None when nobody is awaited, or all who are are overdue.
+        """
+        timer_s, last_s = self._timer_s, self._due.get(self._last, -inf)
+        if timer_s is not None and timer_s <= last_s and last_s > self.now_s + LEAST_S and self._last in awaited:
+            return []
+        if not awaited or self._are_overdue(awaited):
+            return None
+        return self.timer(name, awaited) if self.is_bounded else []
 
     def timer(self, name: str, awaited: Set[str]) -> list[SetTimer]:
         """The timer for the end of the wait or the next word, if none is set for that or an earlier time."""
-        rest_s = self.rest_s(awaited)
-        if isinf(rest_s):
-            return []
         if isinf(self._speak_s):
-            if len(self._begun) and self._ready_s > self._begun[self._step]:
+            if self._ready_s > self._begun[self._step]:
                 self._trainings_s.append(self._ready_s - self._begun[self._step])
             usual_s = _median(self._waits_s) if self._waits_s else 0.0
             self._speak_s = self._ready_s + usual_s + self._pause_s()
-        due_s = min(self.now_s + rest_s, self._speak_s)
+        due_s = min(self._until_s(awaited, self._speak_s), self._speak_s)
         if self._timer_s is not None and self._timer_s <= due_s + LEAST_S:
             return []
         self._timer_s = due_s
@@ -172,6 +173,25 @@ class Patience:
             return False
         self._speak_s = self.now_s + self._pause_s()
         return True
+
+    def _are_overdue(self, awaited: Set[str]) -> bool:
+        enough_s = self.now_s + LEAST_S
+        return self.is_bounded and self._until_s(awaited, enough_s) <= enough_s
+
+    def _until_s(self, awaited: Set[str], enough_s: float) -> float:
+        """When the last of them is overdue, or a time after ``enough_s`` when one of them still is not."""
+        due = self._due
+        if self._last in awaited and due.get(self._last, -inf) > enough_s:
+            return due[self._last]
+        until_s = -inf
+        for sender in awaited:
+            if sender not in due:
+                due[sender] = self._due_s(sender)
+            if due[sender] > until_s:
+                until_s, self._last = due[sender], sender
+            if until_s > enough_s:
+                break
+        return until_s
 
     def _pause_s(self) -> float:
         """The time between two words: half of what a receiver of this node gives it at the least."""

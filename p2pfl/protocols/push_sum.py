@@ -295,8 +295,9 @@ class PushSum(PushSumState):
         effects: list[Effect] = []
         while self._has_pushed and not self._join.asked:
             awaited = self._awaited()
-            if awaited and self._patience.rest_s(awaited) > 0:
-                return [*effects, *self._patience.timer(self._timer, awaited)]
+            timer = self._patience.wait(self._timer, awaited)
+            if timer is not None:
+                return [*effects, *timer]
             self._patience.leave_out(awaited)
             self._merge()
             effects += self._push() if self._step % self._mixing_rounds else self._end_round()
