@@ -238,7 +238,7 @@ class Node:
             return "not_trusted"
         if self.finite.is_muted(sender):
             return "muted"
-        return "duplicate" if self._marks.is_repeated(sender, start, sequence) else KEPT
+        return "duplicate" if sequence and self._marks.is_repeated(sender, start, sequence) else KEPT
 
     def _refuse(self, code: str, now_s: float) -> list[NodeEffect]:
         if code in REASONS:
@@ -337,6 +337,8 @@ class Node:
         return TrustWiring(self._me, roster, send_to=send_to, receive_from=receive_from)
 
     def _send_out(self, effects: list[Effect]) -> list[NodeEffect]:
+        if not effects:
+            return []
         allowed = self.finite.filtered(effects)
         if self.trust.shares_with_everybody:
             return list(allowed)

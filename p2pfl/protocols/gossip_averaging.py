@@ -103,14 +103,14 @@ class GossipAveraging:
         """React to one event; the time tells who is late."""
         self._patience.now_s = now_s
         match event:
+            case Received(sender, message):
+                return self._hear(sender, message)
+            case Trained(model):
+                return self._share_trained(model)
             case PeersChanged(view):
                 return self._look_round(view)
             case Started():
                 return self._begin_round()
-            case Trained(model):
-                return self._share_trained(model)
-            case Received(sender, message):
-                return self._hear(sender, message)
             case TimerFired(name):
                 return self._wait_no_longer(name)
 
@@ -328,8 +328,9 @@ class GossipAveraging:
                 return asking
         if exchange.trained is None:
             return []
-        if not self._is_missing(sender, sender in self._lockstep.senders(exchange.neighbourhood)):
-            exchange.awaited.discard(sender)
+        kept_up = self._lockstep.senders(exchange.neighbourhood)
+        if sender in exchange.awaited and not self._is_missing(sender, sender in kept_up):
+            exchange.awaited.remove(sender)
         return self._go_on_without_looking(exchange)
 
     def _go_on(self) -> list[Effect]:

@@ -70,12 +70,12 @@ class Patience:
         self._begun: dict[int, float] = {}  # step -> when this node began it, in order
         self._step = 0
         self._ready_s = 0.0
+        self._least_s = 0.0  # until then everybody is waited for who has not been silent
         self._heard_s: dict[str, float] = {}  # when the last word of a sender came
         self._trainings_s: deque[float] = deque(maxlen=WINDOW)  # of this node, and its waits
         self._waits_s: deque[float] = deque(maxlen=WINDOW)
         self._speak_s = inf  # when to say that it waits
         self._due: dict[str, float] = {}  # of those who are waited for in this step
-        self._last = ""  # one of them who is waited for as long as any, or long enough to know
         self._timer_s: float | None = None
 
     @property
@@ -99,6 +99,7 @@ class Patience:
     def ready(self) -> None:
         """This node has nothing left to do in the step but to wait."""
         self._ready_s = self.now_s
+        self._least_s = self.now_s + min(FLOOR_S, self._bound_s)
         self._speak_s = inf
         self._timer_s = None
         self._due.clear()
@@ -112,7 +113,9 @@ class Patience:
             return
         self._heard[sender] = step
         if step <= self._step and self._begun:
-            begun_s = self._begun.get(max(step, next(iter(self._begun))))
+            begun_s = self._begun.get(step)
+            if begun_s is None and step < next(iter(self._begun)):
+                begun_s = self._begun[next(iter(self._begun))]
             if begun_s is not None:  # None: a round that this node has skipped
                 self._note(sender, step, self.now_s - begun_s)
 
@@ -146,12 +149,15 @@ class Patience:
 
         None when nobody is awaited, or all who are are overdue.
         """
-        timer_s, last_s = self._timer_s, self._due.get(self._last, -inf)
-        if timer_s is not None and timer_s <= last_s and last_s > self.now_s + LEAST_S and self._last in awaited:
-            return []
-        if not awaited or self._are_overdue(awaited):
+        if not awaited:
             return None
-        return self.timer(name, awaited) if self.is_bounded else []
+        if not self.is_bounded:
+            return []
+        is_early = self.now_s + LEAST_S < self._least_s and not self._silent
+        if is_early and self._timer_s is not None and self._timer_s <= self._least_s:
+            return []
+        enough_s = self.now_s + LEAST_S
+        return None if self._until_s(awaited, enough_s) <= enough_s else self.timer(name, awaited)
 
     def timer(self, name: str, awaited: Set[str]) -> list[SetTimer]:
         """The timer for the end of the wait or the next word, if none is set for that or an earlier time."""
@@ -174,21 +180,15 @@ class Patience:
         self._speak_s = self.now_s + self._pause_s()
         return True
 
-    def _are_overdue(self, awaited: Set[str]) -> bool:
-        enough_s = self.now_s + LEAST_S
-        return self.is_bounded and self._until_s(awaited, enough_s) <= enough_s
-
     def _until_s(self, awaited: Set[str], enough_s: float) -> float:
         """When the last of them is overdue, or a time after ``enough_s`` when one of them still is not."""
-        due = self._due
-        if self._last in awaited and due.get(self._last, -inf) > enough_s:
-            return due[self._last]
-        until_s = -inf
+        if enough_s < self._least_s and not awaited <= self._silent.keys():
+            return self._least_s
+        due, until_s = self._due, -inf
         for sender in awaited:
             if sender not in due:
                 due[sender] = self._due_s(sender)
-            if due[sender] > until_s:
-                until_s, self._last = due[sender], sender
+            until_s = max(until_s, due[sender])
             if until_s > enough_s:
                 break
         return until_s
