@@ -247,7 +247,7 @@ class GossipAveraging:
                 return []
 
     def _keep(self, sender: str, round: int, model: Model) -> list[Effect]:
-        if round < self._shared_round():
+        if round < self._round and round < self._shared_round():
             if self._view is not None and self._lockstep.has_asked(self._view, sender, round):
                 return self._lockstep.again(sender, round)
             if self._view is not None and sender in self._view.accepted:
@@ -320,7 +320,7 @@ class GossipAveraging:
     def _settle(self, sender: str) -> list[Effect]:
         """A sender has come further: go on if it was the last one that is waited for."""
         exchange, view = self._exchange, self._view
-        if exchange is None or view is None or self._is_finished():
+        if exchange is None or view is None:
             return []
         if self._join.is_new and not self._lockstep.is_on and self._buffer.latest(sender) > self._round + 1:
             asking = self._ask_if_late(view)
@@ -328,8 +328,7 @@ class GossipAveraging:
                 return asking
         if exchange.trained is None:
             return []
-        kept_up = self._lockstep.senders(exchange.neighbourhood)
-        if sender in exchange.awaited and not self._is_missing(sender, sender in kept_up):
+        if sender in exchange.awaited and not self._is_missing(sender, exchange):
             exchange.awaited.remove(sender)
         return self._go_on_without_looking(exchange)
 
@@ -353,17 +352,16 @@ class GossipAveraging:
         linked, is_alone = linked_senders(exchange.neighbourhood, self._view, self._round)
         was_alone = ANYBODY in exchange.awaited
         linked |= self._lockstep.absent(exchange.neighbourhood, self._view, self._round)
-        kept_up = self._lockstep.senders(exchange.neighbourhood)
-        exchange.awaited = {sender for sender in linked if self._is_missing(sender, sender in kept_up)}
+        exchange.awaited = {sender for sender in linked if self._is_missing(sender, exchange)}
         exchange.waited_for |= exchange.awaited
         if is_alone and self._patience.is_bounded:
             exchange.awaited = {ANYBODY}
         elif was_alone:
             self._patience.ready()
 
-    def _is_missing(self, sender: str, is_kept_up: bool) -> bool:
+    def _is_missing(self, sender: str, exchange: Exchange) -> bool:
         """May its model of this round still come?  Links are in order: what is overtaken is lost."""
-        if is_kept_up:
+        if self._lockstep.is_on and sender in self._lockstep.senders(exchange.neighbourhood):
             return self._buffer.get(sender, self._round) is None
         return self._buffer.latest(sender) < self._round
 

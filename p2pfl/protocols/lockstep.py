@@ -13,7 +13,6 @@ from p2pfl.protocols.gossip_exchange import MODEL
 from p2pfl.protocols.snapshots import model_values, restored_model
 
 BEFORE = "before"
-NOBODY = frozenset[str]()
 
 
 class Lockstep:
@@ -54,7 +53,7 @@ class Lockstep:
 
     def senders(self, hood: Neighbourhood) -> frozenset[str]:
         """Senders that are never more than one round away: those this node sends to as well."""
-        return frozenset(hood.send_to) & hood.receive_weights.keys() if self.is_on else NOBODY
+        return frozenset(hood.send_to) & hood.receive_weights.keys() if self.is_on else frozenset()
 
     def absent(self, hood: Neighbourhood, view: View, round: int) -> set[str]:
         """Of these the ones whose links are down: still members, and senders of the round."""
