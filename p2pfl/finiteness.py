@@ -154,9 +154,9 @@ class FiniteGate:
 
 
 def _size(array: Array) -> float:
-    """The root mean square; NaN if one is in it, infinite where squares are too large; 0 of what are no floats.
+    """The root mean square; infinite where squares are too large for the type; 0 of what are no floats.
 
-    A finite size is proof that every number is finite.
+    If it is finite, so is every number.
     """
     if array.dtype.kind != "f" or array.size == 0:
         return 0.0

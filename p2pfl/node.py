@@ -255,10 +255,13 @@ class Node:
 
     def _hand_over(self, event: Event, now_s: float) -> list[Effect]:
         """The protocol's effects; none for a message that it has had already."""
-        if isinstance(event, Received) and event.message.has_arrays:
-            if not self._marks.take(event.sender, event.start, event.sequence):
-                self.refused["duplicate"] += 1
-                return []
+        if (
+            isinstance(event, Received)
+            and event.message.has_arrays
+            and not self._marks.take(event.sender, event.start, event.sequence)
+        ):
+            self.refused["duplicate"] += 1
+            return []
         return self._protocol.handle(event, now_s)
 
     def _change_trust(self, trust: Trust, now_s: float) -> list[NodeEffect]:
