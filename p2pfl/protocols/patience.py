@@ -21,6 +21,9 @@ nodes that have lost nobody run away from those that have.  So a node that waits
 that comes while it is awaited gives its sender that time anew.  The words also tell a receiver that has not
 got the model of that round that it is lost, and a receiver that is ahead says so.
 
+Who was stopped itself while it waited (suspended, or starved) finds its timer overdue, and what has arrived
+meanwhile unread: it waits anew, once per step, as if its own model were ready only now.
+
 References: Jacobson, "Congestion avoidance and control", SIGCOMM 1988; RFC 6298; Leys et al., "Detecting
 outliers: do not use standard deviation around the mean, use absolute deviation around the median", Journal of
 Experimental Social Psychology 49(4), 2013; Chen, Toueg, Aguilera, "On the quality of service of failure
@@ -31,6 +34,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Sequence, Set
 from math import inf, isinf, isnan
 
+from p2pfl.detection.patience import LAG_S
 from p2pfl.errors import ConfigError
 from p2pfl.events import Neighbourhood, SetTimer, View
 
@@ -48,7 +52,7 @@ ANYBODY = ""  # awaited by who has neighbours, and a link to none of them
 
 
 class Patience:
-    """The lags of one node's senders; ``now_s`` is set before anything else is said or asked.
+    """The lags of one node's senders; ``at`` says the time before anything else is said or asked.
 
     A step is a round, or one of ``phases`` exchanges of a round, each with lags of its own.
     ``bound_s`` = 0 waits for ever; ``deviations`` = infinity always waits for the whole bound.
@@ -77,6 +81,17 @@ class Patience:
         self._speak_s = inf  # when to say that it waits
         self._due: dict[str, float] = {}  # of those who are waited for in this step
         self._timer_s: float | None = None
+        self._was_stopped = False  # in this step, while it waited
+
+    def at(self, now_s: float) -> None:
+        """So late it is; if the timer should have fired long ago, this node itself was stopped."""
+        self.now_s = now_s
+        if self._timer_s is None or now_s - self._timer_s <= LAG_S or self._was_stopped:
+            return
+        self._was_stopped = True
+        self._begun[self._step] += now_s - self._timer_s
+        self._wait_from_now()
+        self._speak_s = now_s + self._pause_s()
 
     @property
     def is_bounded(self) -> bool:
@@ -98,9 +113,13 @@ class Patience:
 
     def ready(self) -> None:
         """This node has nothing left to do in the step but to wait."""
+        self._wait_from_now()
+        self._speak_s = inf
+        self._was_stopped = False
+
+    def _wait_from_now(self) -> None:
         self._ready_s = self.now_s
         self._least_s = self.now_s + min(FLOOR_S, self._bound_s)
-        self._speak_s = inf
         self._timer_s = None
         self._due.clear()
 
