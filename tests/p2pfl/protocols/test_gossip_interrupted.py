@@ -94,3 +94,31 @@ def test_words_between_finished_nodes_find_no_echo() -> None:
         answers = [(e.to, e.message) for e in effects if isinstance(e, Send)]
         said, mail = said + len(answers), [*mail, *answers]
         assert said <= 12
+
+
+def test_who_comes_late_is_answered_once_per_link_also_by_one_that_has_finished() -> None:
+    finished = started(rounds=1, members="ab")
+    heard(finished, "b", 0)
+    finished.handle(Trained(model(1.0)), 0.0)
+    question = Received("b", Message("join", 0))
+
+    def answers() -> int:
+        return sum(
+            e.message.kind == "current_model" for e in finished.handle(question, 1.0) if isinstance(e, Send)
+        )
+
+    assert [answers(), answers()] == [1, 0]
+    for live in ("a", "ab"):  # it has been restarted, without its memory
+        finished.handle(PeersChanged(view_of("a", full_mesh("ab"), "ab", live)), 2.0)
+    assert [answers(), answers()] == [1, 0]
+
+
+def test_in_a_round_of_thirty_seconds_nobody_says_more_than_twice_a_second_that_it_waits() -> None:
+    protocol, now_s, words = started(timeout_s=30.0), 0.0, 0
+    effects = protocol.handle(Trained(model(1.0)), now_s)
+    while not any(isinstance(effect, Adopt) for effect in effects):
+        now_s += max([effect.delay_s for effect in effects if isinstance(effect, SetTimer)])
+        effects = protocol.handle(TimerFired("gossip.round.0"), now_s)
+        words += sum(e.message.kind == "waiting" and e.to == "b" for e in effects if isinstance(e, Send))
+    assert now_s == pytest.approx(30.0)
+    assert 10 <= words <= 60
