@@ -37,7 +37,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
 
 def is_finite(array: Array) -> bool:
     """Are all numbers of an array numbers?"""
-    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+    return array.dtype.kind != "f" or isfinite(_size(array)) or bool(np.isfinite(array).all())
 
 
 def is_finite_model(model: Model) -> bool:
@@ -64,8 +64,8 @@ class FiniteGate:
         self._round = 0
         self._given: Model | None = None  # what the training under way began with
         self._own: Model | None = None  # what others' models are compared with
-        self._sized: Model | None = None  # of which the size is known
-        self._known_size = 0.0
+        self._measured: Model | None = None  # to which the limit belongs
+        self._limit = TOO_LARGE
         self._known: Message | None = None  # the last message found finite: it goes to many
 
     @property
@@ -85,7 +85,7 @@ class FiniteGate:
 
     def objection(self, sender: str, message: Message) -> str:
         """Why the arrays of a message do not come in: ``muted`` or one of ``REASONS``; "" if they do."""
-        if self.is_muted(sender):
+        if self._muted and self.is_muted(sender):
             self._refuse(sender, "muted")
             return "muted"
         fault = self._fault(message)
@@ -118,21 +118,19 @@ class FiniteGate:
 
     def _fault(self, message: Message) -> str:
         """Why the arrays of a message may not come in; empty if they may."""
-        if not is_finite_message(message):
-            return "not_finite"
-        model = message.model
-        if model is not None and self._own is not None and model.params.shape != self._own.params.shape:
-            return "wrong_shape"
-        arrays = message.body if model is None else (model.params, *message.body)
-        limit = TOO_LARGE * max(1.0, self._own_size())
-        return "too_large" if any(_size(array) > limit for array in arrays) else ""
-
-    def _own_size(self) -> float:
-        if self._own is None:
-            return 0.0
-        if self._sized is not self._own:
-            self._sized, self._known_size = self._own, _size(self._own.params)
-        return self._known_size
+        model, own, arrays = message.model, self._own, message.body
+        if model is not None:
+            if own is not None and model.params.shape != own.params.shape:
+                return "wrong_shape"
+            if not isfinite(model.weight):
+                return "not_finite"
+            arrays = (model.params, *arrays)
+        if own is not None and own is not self._measured:
+            self._measured, self._limit = own, TOO_LARGE * max(1.0, _size(own.params))
+        for array in arrays:  # one pass over the memory, if nothing is wrong
+            if not _size(array) <= self._limit:
+                return "too_large" if all(map(is_finite, arrays)) else "not_finite"
+        return ""
 
     def _refuse(self, sender: str, why: str) -> None:
         self.refused[sender] += 1
@@ -156,8 +154,10 @@ class FiniteGate:
 
 
 def _size(array: Array) -> float:
-    """The root mean square; infinite where squares are too large for the type; 0 of what are no floats."""
+    """The root mean square; infinite where squares are too large for the type; 0 of what are no floats.
+
+    If it is finite, so is every number.
+    """
     if array.dtype.kind != "f" or array.size == 0:
         return 0.0
-    with np.errstate(over="ignore"):
-        return sqrt(float(np.dot(array, array)) / array.size)
+    return sqrt(np.vdot(array, array) / array.size)  # unlike dot, silent when it overflows

@@ -238,7 +238,7 @@ class Node:
             return "not_trusted"
         if self.finite.is_muted(sender):
             return "muted"
-        return "duplicate" if self._marks.is_repeated(sender, start, sequence) else KEPT
+        return "duplicate" if sequence and self._marks.is_repeated(sender, start, sequence) else KEPT
 
     def _refuse(self, code: str, now_s: float) -> list[NodeEffect]:
         if code in REASONS:
@@ -255,11 +255,13 @@ class Node:
 
     def _hand_over(self, event: Event, now_s: float) -> list[Effect]:
         """The protocol's effects; none for a message that it has had already."""
-        if isinstance(event, Received) and event.message.has_arrays:
-            if self._marks.is_repeated(event.sender, event.start, event.sequence):
-                self.refused["duplicate"] += 1
-                return []
-            self._marks.move(event.sender, event.start, event.sequence)
+        if (
+            isinstance(event, Received)
+            and event.message.has_arrays
+            and not self._marks.take(event.sender, event.start, event.sequence)
+        ):
+            self.refused["duplicate"] += 1
+            return []
         return self._protocol.handle(event, now_s)
 
     def _change_trust(self, trust: Trust, now_s: float) -> list[NodeEffect]:
@@ -338,6 +340,8 @@ class Node:
         return TrustWiring(self._me, roster, send_to=send_to, receive_from=receive_from)
 
     def _send_out(self, effects: list[Effect]) -> list[NodeEffect]:
+        if not effects:
+            return []
         allowed = self.finite.filtered(effects)
         if self.trust.shares_with_everybody:
             return list(allowed)

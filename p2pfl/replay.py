@@ -32,6 +32,15 @@ class Marks:
         """Is this message not above the sender's mark?"""
         return sequence > 0 and (start, sequence) <= self.mark(sender)
 
+    def take(self, sender: str, start: int, sequence: int) -> bool:
+        """A message is to be handed over: False if it is repeated, else its mark is the sender's now."""
+        if sequence == 0 and sender in self._marks:
+            return True
+        if self.is_repeated(sender, start, sequence):
+            return False
+        self.move(sender, start, sequence)
+        return True
+
     def move(self, sender: str, start: int, sequence: int) -> None:
         """A message has been handed over."""
         mark = max(self.mark(sender), (start, sequence))

@@ -19,10 +19,10 @@ Whoever gets a model of a round that it has left behind answers ``ahead`` with i
 so that a node that has lost touch, or meets one that has finished, does not wait for what will never come.
 Whoever becomes a linked neighbour while we wait, or after we have finished, is sent our model of the round,
 so that a restarted node learns at once where the others are.  When all its linked senders are at least two
-rounds ahead, and cannot be so in lockstep, a node goes on in the earliest of their rounds.  (On an
-undirected graph a neighbour is never more than one round ahead in lockstep; on a digraph a sender may be as
-far ahead as our own message needs to reach it.)  Before that, a node without a history, or one that is
-``FAR_BEHIND``, asks one of them for its model and goes on from there: ``late_join``.
+rounds ahead, and cannot be so in lockstep, or some by ``FAR_BEHIND``, a node goes on in the earliest of their
+rounds, with its own model.  (On an undirected graph a neighbour is never more than one round ahead in
+lockstep; on a digraph a sender may be as far ahead as our own message needs to reach it.)  Before that, a
+node without a history, or one that was away, asks one of them for its model: ``late_join``.
 
 A crash loses at most the round that was under way: round and model are stored before the next one begins;
 in ``lockstep``, no crash changes a byte (``p2pfl.protocols.lockstep``).
@@ -101,16 +101,16 @@ class GossipAveraging:
 
     def handle(self, event: Event, now_s: float) -> list[Effect]:
         """React to one event; the time tells who is late."""
-        self._patience.now_s = now_s
+        self._patience.at(now_s)
         match event:
+            case Received(sender, message):
+                return self._hear(sender, message)
+            case Trained(model):
+                return self._share_trained(model)
             case PeersChanged(view):
                 return self._look_round(view)
             case Started():
                 return self._begin_round()
-            case Trained(model):
-                return self._share_trained(model)
-            case Received(sender, message):
-                return self._hear(sender, message)
             case TimerFired(name):
                 return self._wait_no_longer(name)
 
@@ -129,7 +129,7 @@ class GossipAveraging:
         self._round = whole_number(snapshot, "round")
         self._model = restored_model(snapshot, MODEL)
         self._lockstep.restore(snapshot, self._round)
-        self._join.is_new = False
+        self._join.restored()
 
     def _is_finished(self) -> bool:
         return 0 < self._setup.rounds <= self._round
@@ -145,6 +145,7 @@ class GossipAveraging:
         if before is None:
             return []
         self._patience.meet(view.live - before.live)
+        self._join.keep_only(before.live & view.live)
         if self._join.asked and self._join.asked not in view.live:
             return self._ask_next()
         if self._exchange is None or self._exchange.trained is None:
@@ -162,7 +163,7 @@ class GossipAveraging:
             asking = self._join.ask_if_late(where, self._buffer.has_model)
             if asking:
                 return asking
-            self._round = self._round if where.earliest is None else where.earliest
+            self._round = self._round if where.onward is None else where.onward
         self._buffer.forget_before(self._round)
         self._exchange = Exchange(self._view.neighbourhood(self._round))
         self._patience.begin(self._round)
@@ -247,7 +248,7 @@ class GossipAveraging:
                 return []
 
     def _keep(self, sender: str, round: int, model: Model) -> list[Effect]:
-        if round < self._shared_round():
+        if round < self._round and round < self._shared_round():
             if self._view is not None and self._lockstep.has_asked(self._view, sender, round):
                 return self._lockstep.again(sender, round)
             if self._view is not None and sender in self._view.accepted:
@@ -320,13 +321,16 @@ class GossipAveraging:
     def _settle(self, sender: str) -> list[Effect]:
         """A sender has come further: go on if it was the last one that is waited for."""
         exchange, view = self._exchange, self._view
-        if exchange is None or view is None or self._is_finished():
+        if exchange is None or view is None:
             return []
-        asking = self._ask_if_late(view) if self._join.is_new and not self._lockstep.is_on else []
-        if asking or exchange.trained is None:
-            return asking
-        if not self._is_missing(sender, exchange):
-            exchange.awaited.discard(sender)
+        if self._join.is_new and not self._lockstep.is_on and self._buffer.latest(sender) > self._round + 1:
+            asking = self._ask_if_late(view)
+            if asking:
+                return asking
+        if exchange.trained is None:
+            return []
+        if sender in exchange.awaited and not self._is_missing(sender, exchange):
+            exchange.awaited.remove(sender)
         return self._go_on_without_looking(exchange)
 
     def _go_on(self) -> list[Effect]:
@@ -340,9 +344,8 @@ class GossipAveraging:
     def _go_on_without_looking(self, exchange: Exchange) -> list[Effect]:
         if self._join.asked:
             return []
-        if not exchange.awaited or self._patience.rest_s(exchange.awaited) == 0:
-            return self._merge(exchange)
-        return list(self._patience.timer(self._timer, exchange.awaited))
+        timer = self._patience.wait(self._timer, exchange.awaited)
+        return self._merge(exchange) if timer is None else list(timer)
 
     def _look_for_awaited(self, exchange: Exchange) -> None:
         """Who is waited for?  Remembers it, so that the missing can be named."""
@@ -359,7 +362,7 @@ class GossipAveraging:
 
     def _is_missing(self, sender: str, exchange: Exchange) -> bool:
         """May its model of this round still come?  Links are in order: what is overtaken is lost."""
-        if sender in self._lockstep.senders(exchange.neighbourhood):
+        if self._lockstep.is_on and sender in self._lockstep.senders(exchange.neighbourhood):
             return self._buffer.get(sender, self._round) is None
         return self._buffer.latest(sender) < self._round
 

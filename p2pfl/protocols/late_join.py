@@ -1,10 +1,15 @@
 """How a node that comes late takes part from the next round on: it asks one peer for the model and the round.
 
-Late is a node without a history when a sender has gone on without it by ``JUMP`` rounds, and any node when
-all its linked senders have, by ``FAR_BEHIND``: what it knows itself is stale by then.  It asks one of those
-senders, in words (``join``), and takes the answer of that one only: its model at the beginning of the round
-that it is in, age included, so that whoever comes late counts like everybody in that round and not like a
-beginner.  A training under way is let be and forgotten.  Who may not share its model, or has died, stays
+Late is a node without a history when a sender has gone on without it by ``JUMP`` rounds, and one that has
+been restored when all its linked senders have, by ``FAR_BEHIND``.  It asks one of those senders, in words
+(``join``), and takes the answer of that one only: its model at the beginning of the round that it is in, age
+included, so that whoever comes late counts like everybody in that round and not like a beginner.  A model
+with a history is not thrown away: it is averaged with the answer, each weighted by its age, so that the stale
+one weighs less.  Whoever was there all the time and finds others ``FAR_BEHIND`` rounds ahead, as after a
+partition, has learnt what they do not know: it asks nobody, takes only the number of their round, and mixes
+its own model with theirs in that round by the weights of the graph, however many rounds either has done.
+
+A training under way is let be and forgotten.  Who may not share its model, or has died, stays
 silent: after ``answer_timeout_s``, or when its link breaks, the next is asked, ``MAX_ASKED`` in all; then the
 node goes on with what it has.  Everybody is answered once per round, which bounds what asking costs.
 
@@ -12,9 +17,11 @@ Protocols that pass one model along need none of this: there the model of a memb
 nowhere, and the token that visits it brings the current one, age included.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from math import isfinite
+
+import numpy as np
 
 from p2pfl.events import Effect, Message, Send, SetTimer, View
 from p2pfl.model import Model
@@ -48,6 +55,12 @@ class Standing:
         """The earliest round of all senders, if all have gone on without this node."""
         return min(self.ahead.values()) if self.ahead and len(self.ahead) == self.senders else None
 
+    @property
+    def onward(self) -> int | None:
+        """The round to go on in, if all senders, or some by far, have gone on without this node."""
+        far = [number for number in self.ahead.values() if number >= self.round + FAR_BEHIND]
+        return min(far) if far else self.earliest
+
 
 def standing(view: View, round: int, latest: Callable[[str], int]) -> Standing:
     """Look at ``latest``, the round of the latest word of each sender."""
@@ -72,6 +85,7 @@ class LateJoin:
         self._last = rounds or MAX_ROUND
         self._only_new = only_new  # whoever has a history keeps its model, however late it is
         self.is_new = True  # without a history: no snapshot, nothing merged yet
+        self.is_back = False  # restored, nothing merged since
         self.asked = ""  # whose answer is awaited
         self._tried: set[str] = set()
         self._answered: set[str] = set()
@@ -82,7 +96,7 @@ class LateJoin:
         if self.asked or not where.ahead:
             return []
         is_far = where.earliest is not None and where.earliest >= where.round + FAR_BEHIND
-        is_late = self.is_new or (is_far and not self._only_new)
+        is_late = self.is_new or (is_far and self.is_back and not self._only_new)
         return self.ask(where, has_shared) if is_late else []
 
     def ask(self, where: Standing, has_shared: Callable[[str], bool]) -> list[Effect]:
@@ -98,19 +112,31 @@ class LateJoin:
         question = Message(JOIN_KIND, where.round)
         return [Send(self.asked, question, replaces=JOIN_KIND), SetTimer(JOIN_TIMER, self._answer_timeout_s)]
 
+    def restored(self) -> None:
+        """The node has a history, and was away."""
+        self.is_new, self.is_back = False, True
+
+    def keep_only(self, linked: Set[str]) -> None:
+        """A new link may belong to a node that has lost its memory: it is answered anew."""
+        self._answered &= linked
+
     def taken(self, sender: str, message: Message, *, round: int, own: Model) -> Model | None:
-        """The model of the awaited answer, if it brings this node forward."""
+        """What the awaited answer makes of this node's model, if it brings the node forward."""
         model = message.model
         if sender != self.asked or model is None or not round < message.round <= self._last:
             return None
-        if model.params.shape != own.params.shape or model.age < own.age:
+        if model.params.shape != own.params.shape or (self.is_new and model.age < own.age):
             return None
+        share = 0.0 if self.is_new or self._only_new else own.age / max(1, own.age + model.age)
         self.is_in_touch()
-        return Model(model.params, model.age, own.weight)
+        params = model.params
+        if share:
+            params = np.float32(share) * own.params + np.float32(1 - share) * params
+        return Model(params, max(model.age, own.age), own.weight)
 
     def is_in_touch(self) -> None:
         """The node has come where the others are."""
-        self.is_new = False
+        self.is_new = self.is_back = False
         self.asked = ""
         self._tried.clear()
 

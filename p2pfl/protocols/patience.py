@@ -21,17 +21,20 @@ nodes that have lost nobody run away from those that have.  So a node that waits
 that comes while it is awaited gives its sender that time anew.  The words also tell a receiver that has not
 got the model of that round that it is lost, and a receiver that is ahead says so.
 
+Who was stopped itself while it waited (suspended, or starved) finds its timer overdue, and what has arrived
+meanwhile unread: it waits anew, once per step, as if its own model were ready only now.
+
 References: Jacobson, "Congestion avoidance and control", SIGCOMM 1988; RFC 6298; Leys et al., "Detecting
 outliers: do not use standard deviation around the mean, use absolute deviation around the median", Journal of
 Experimental Social Psychology 49(4), 2013; Chen, Toueg, Aguilera, "On the quality of service of failure
 detectors", IEEE Transactions on Computers 51(5), 2002.
 """
 
-from bisect import insort
 from collections import Counter, deque
 from collections.abc import Collection, Iterable, Sequence, Set
 from math import inf, isinf, isnan
 
+from p2pfl.detection.patience import LAG_S
 from p2pfl.errors import ConfigError
 from p2pfl.events import Neighbourhood, SetTimer, View
 
@@ -49,7 +52,7 @@ ANYBODY = ""  # awaited by who has neighbours, and a link to none of them
 
 
 class Patience:
-    """The lags of one node's senders; ``now_s`` is set before anything else is said or asked.
+    """The lags of one node's senders; ``at`` says the time before anything else is said or asked.
 
     A step is a round, or one of ``phases`` exchanges of a round, each with lags of its own.
     ``bound_s`` = 0 waits for ever; ``deviations`` = infinity always waits for the whole bound.
@@ -68,16 +71,27 @@ class Patience:
         self._lags: dict[str, list[deque[float]]] = {}  # per phase, in seconds
         self._heard: dict[str, int] = {}  # the latest step of each sender
         self._silent: Counter[str] = Counter()  # rounds in a row without a word
-        self._begun: dict[int, float] = {}  # step -> when this node began it
+        self._begun: dict[int, float] = {}  # step -> when this node began it, in order
         self._step = 0
         self._ready_s = 0.0
+        self._least_s = 0.0  # until then everybody is waited for who has not been silent
         self._heard_s: dict[str, float] = {}  # when the last word of a sender came
         self._trainings_s: deque[float] = deque(maxlen=WINDOW)  # of this node, and its waits
         self._waits_s: deque[float] = deque(maxlen=WINDOW)
         self._speak_s = inf  # when to say that it waits
         self._due: dict[str, float] = {}  # of those who are waited for in this step
-        self._order: list[tuple[float, str]] = []
         self._timer_s: float | None = None
+        self._was_stopped = False  # in this step, while it waited
+
+    def at(self, now_s: float) -> None:
+        """So late it is; if the timer should have fired long ago, this node itself was stopped."""
+        self.now_s = now_s
+        if self._timer_s is None or now_s - self._timer_s <= LAG_S or self._was_stopped:
+            return
+        self._was_stopped = True
+        self._begun[self._step] += now_s - self._timer_s
+        self._wait_from_now()
+        self._speak_s = now_s + self._pause_s()
 
     @property
     def is_bounded(self) -> bool:
@@ -91,7 +105,7 @@ class Patience:
         self._step = step
         self._begun[step] = self.now_s
         if len(self._begun) > WINDOW:
-            del self._begun[min(self._begun)]
+            del self._begun[next(iter(self._begun))]
         for sender, heard in self._heard.items():
             if heard >= step:
                 self._note(sender, step, 0.0)
@@ -99,24 +113,28 @@ class Patience:
 
     def ready(self) -> None:
         """This node has nothing left to do in the step but to wait."""
-        self._ready_s = self.now_s
+        self._wait_from_now()
         self._speak_s = inf
+        self._was_stopped = False
+
+    def _wait_from_now(self) -> None:
+        self._ready_s = self.now_s
+        self._least_s = self.now_s + min(FLOOR_S, self._bound_s)
         self._timer_s = None
         self._due.clear()
-        self._order.clear()
 
     def hear(self, sender: str, step: int) -> None:
         """A word of a sender has come: it is in this step."""
         self._silent.pop(sender, None)
         self._heard_s[sender] = self.now_s
-        due_s = self._due.pop(sender, None)
-        if due_s is not None:  # it may be worth a longer wait now
-            self._order.remove((due_s, sender))
+        self._due.pop(sender, None)  # it may be worth a longer wait now
         if step <= self._heard.get(sender, -1):
             return
         self._heard[sender] = step
         if step <= self._step and self._begun:
-            begun_s = self._begun.get(max(step, min(self._begun)))
+            begun_s = self._begun.get(step)
+            if begun_s is None and step < next(iter(self._begun)):
+                begun_s = self._begun[next(iter(self._begun))]
             if begun_s is not None:  # None: a round that this node has skipped
                 self._note(sender, step, self.now_s - begun_s)
 
@@ -124,6 +142,7 @@ class Patience:
         """Links with these have come up: whatever they did before, they are alive."""
         for sender in senders:
             self._silent.pop(sender, None)
+            self._due.pop(sender, None)
 
     def leave_out(self, senders: Iterable[str]) -> None:
         """The step ends without these."""
@@ -141,25 +160,32 @@ class Patience:
         """How much longer to wait for them: 0 when all are overdue, infinity without a bound."""
         if not self.is_bounded:
             return inf
-        for sender in awaited - self._due.keys():
-            due_s = self._due[sender] = self._due_s(sender)
-            insort(self._order, (due_s, sender))
-        while self._order and self._order[-1][1] not in awaited:
-            del self._due[self._order.pop()[1]]
-        rest_s = self._order[-1][0] - self.now_s if self._order else 0.0
+        rest_s = self._until_s(awaited, inf) - self.now_s
         return rest_s if rest_s > LEAST_S else 0.0
+
+    def wait(self, name: str, awaited: Set[str]) -> list[SetTimer] | None:
+        """The timer for the end of the wait or the next word, unless one is set that is early enough.
+
+        None when nobody is awaited, or all who are are overdue.
+        """
+        if not awaited:
+            return None
+        if not self.is_bounded:
+            return []
+        is_early = self.now_s + LEAST_S < self._least_s and not self._silent
+        if is_early and self._timer_s is not None and self._timer_s <= self._least_s:
+            return []
+        enough_s = self.now_s + LEAST_S
+        return None if self._until_s(awaited, enough_s) <= enough_s else self.timer(name, awaited)
 
     def timer(self, name: str, awaited: Set[str]) -> list[SetTimer]:
         """The timer for the end of the wait or the next word, if none is set for that or an earlier time."""
-        rest_s = self.rest_s(awaited)
-        if isinf(rest_s):
-            return []
         if isinf(self._speak_s):
-            if len(self._begun) and self._ready_s > self._begun[self._step]:
+            if self._ready_s > self._begun[self._step]:
                 self._trainings_s.append(self._ready_s - self._begun[self._step])
             usual_s = _median(self._waits_s) if self._waits_s else 0.0
             self._speak_s = self._ready_s + usual_s + self._pause_s()
-        due_s = min(self.now_s + rest_s, self._speak_s)
+        due_s = min(self._until_s(awaited, self._speak_s), self._speak_s)
         if self._timer_s is not None and self._timer_s <= due_s + LEAST_S:
             return []
         self._timer_s = due_s
@@ -172,6 +198,19 @@ class Patience:
             return False
         self._speak_s = self.now_s + self._pause_s()
         return True
+
+    def _until_s(self, awaited: Set[str], enough_s: float) -> float:
+        """When the last of them is overdue, or a time after ``enough_s`` when one of them still is not."""
+        if enough_s < self._least_s and not awaited <= self._silent.keys():
+            return self._least_s
+        due, until_s = self._due, -inf
+        for sender in awaited:
+            if sender not in due:
+                due[sender] = self._due_s(sender)
+            until_s = max(until_s, due[sender])
+            if until_s > enough_s:
+                break
+        return until_s
 
     def _pause_s(self) -> float:
         """The time between two words: half of what a receiver of this node gives it at the least."""

@@ -112,7 +112,7 @@ class PushSum(PushSumState):
 
     def handle(self, event: Event, now_s: float) -> list[Effect]:
         """React to one event; the time tells who is late."""
-        self._patience.now_s = now_s
+        self._patience.at(now_s)
         match event:
             case PeersChanged(view):
                 return self._look_round(view)
@@ -133,6 +133,7 @@ class PushSum(PushSumState):
         if before is None:
             return effects
         self._patience.meet(view.live - before.live)
+        self._join.keep_only(before.live & view.live)
         if self._join.asked and self._join.asked not in view.live:
             return [*effects, *self._ask_next()]
         if self._exchange is None or not self._is_sharing():
@@ -158,8 +159,8 @@ class PushSum(PushSumState):
         if asking:
             self._exchange = None
             return asking
-        if where.earliest is not None:
-            self._step = where.earliest * self._mixing_rounds
+        if where.onward is not None:
+            self._step = where.onward * self._mixing_rounds
         self._exchange = Exchange(view.neighbourhood(self._round))
         self._patience.begin(self._step)
         return [Train(self._model())]
@@ -295,8 +296,9 @@ class PushSum(PushSumState):
         effects: list[Effect] = []
         while self._has_pushed and not self._join.asked:
             awaited = self._awaited()
-            if awaited and self._patience.rest_s(awaited) > 0:
-                return [*effects, *self._patience.timer(self._timer, awaited)]
+            timer = self._patience.wait(self._timer, awaited)
+            if timer is not None:
+                return [*effects, *timer]
             self._patience.leave_out(awaited)
             self._merge()
             effects += self._push() if self._step % self._mixing_rounds else self._end_round()

@@ -61,7 +61,7 @@ class PushSumState:
         self._age = whole_number(snapshot, "age")
         self._has_pushed = bool(whole_number(snapshot, "has_pushed"))
         restore(self._book, snapshot)
-        self._join.is_new = False
+        self._join.restored()
 
     @property
     def _round(self) -> int:

@@ -219,9 +219,11 @@ class TokenHolder:
     def _visit_untrained(self, token: Token, view: View) -> list[Effect]:
         """Pass on a token that needs no training here: the final one, one that has been here, one behind."""
         if token.last:
-            self._held = next_in_final_lap(view, token)
+            adopted = self._adopt_final(token.model, token.hop, token.sender)
+            own = replace(token, sender="") if token.model is self._model else token
+            self._held = next_in_final_lap(view, own)
             self._history = replace(self._history, is_finished=True)
-            return [self._adopt_final(token.model, token.hop, token.sender)]
+            return [adopted]
         if self._is_behind(token.model):  # minted anew: it takes up what has been trained meanwhile
             hop = max(token.hop, self._history.hop)
             token = replace(token, model=self._model, hop=hop, sender="", failed=frozenset())

@@ -127,9 +127,7 @@ class WatchedNode(Node):
                 ]
                 if strangers:
                     raise BreachError(f"{self._me} has merged models of {strangers}, whom it does not accept")
-                # A member that relays a final token, and turns out to be its place, leaves the sender out.
-                is_said = moved == frozenset(effect.merged) or self.observer.protocol in PASSED_ON
-                if not is_said or not moved.issuperset(effect.merged):
+                if moved != frozenset(effect.merged):
                     raise BreachError(
                         f"{self._me} names {effect.merged}, but {sorted(moved)} moved its model"
                     )
