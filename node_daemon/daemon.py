@@ -33,7 +33,7 @@ from node_daemon.output import all_of
 from node_daemon.paths import Paths, home_paths, user_paths
 from node_daemon.plan import Plan, plan_of
 from node_daemon.sections import Settings
-from node_daemon.trust_file import TrustFile, read_trust
+from node_daemon.trust_file import TrustFile, nobody_listed, read_trust
 from p2pfl.discovery.discovery import Discovery
 from p2pfl.discovery.static import StaticDiscovery
 from p2pfl.errors import ConfigError, P2PError, RemoteError
@@ -81,8 +81,12 @@ def run(
     with locked(paths.state):
         _start_logging(settings, paths)
         daemon = Daemon(settings, paths, plan, trust=trust, manner=manner or Manner(), read=read)
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            return runner.run(daemon.run())
+        try:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                return runner.run(daemon.run())
+        finally:
+            for handler in logging.getLogger().handlers:
+                handler.flush()  # before anything else is written to stderr
 
 
 def _start_logging(settings: Settings, paths: Paths) -> None:
@@ -260,6 +264,8 @@ class Daemon:
             self._standing.address = str(facts["address"])
             if is_text(self._settings.log.format, sys.stderr):
                 sys.stderr.write(banner.text(self._standing, self._paths))
+            if problem := nobody_listed(self._trust):
+                self._monitor.report("trust.empty", {"problem": problem})
         elif event == "state.degraded" and self._settings.node.strict_disk:
             self._end(endings.disk_failed(str(facts["problem"]), state=self._paths.state))
         elif event == "train.failed" and facts.get("rolled_back"):
@@ -277,7 +283,7 @@ class Daemon:
         """Put into force what can be while the node runs; raises ConfigError, with all as it was."""
         trust = read_trust(self._paths.trust)
         assert self._standing is not None
-        wanted = self._read_config().settings
+        wanted = with_topology(self._read_config(), self._trust.mode).settings
         found = reloading.changes(self._settings, wanted, modes=(self._trust.mode, trust.mode))
         settings = reloading.taken_up(self._settings, wanted)
         StaticDiscovery(settings.network.static)  # refuses what is no address, before anything is changed

@@ -20,6 +20,7 @@ WARNINGS = frozenset(
     {
         "peer.pending",
         "peer.refused",
+        "trust.empty",
         "config.unchanged",
         "loop.lag",
         "train.failed",
