@@ -159,6 +159,8 @@ def _columns(rows: Sequence[Mapping[str, object]], *, is_wide: bool) -> Sequence
 def _peer_row(row: dict[str, Json]) -> dict[str, object]:
     last_s, last_round = row.get("last_model_s"), row.get("last_model_round")
     last = f"{duration(last_s)} ago (r{last_round})" if isinstance(last_s, int | float) else "-"
+    if not (row.get("sends_to") or row.get("receives_from")) and row.get("state") == "up":
+        last = "no edge"  # the graph has none between the two now, whatever it had before
     accepts, shares = row.get("accepts_us"), row.get("shares_with_us")
     return {
         "NAME": row.get("name"),

@@ -67,7 +67,7 @@ def _next(mode: str, options: str) -> list[str]:
     lines = [f"next      p2pnode start{options}"]
     if mode == "list":
         lines.append(
-            f"then      p2pnode trust add ID --name NAME{options}   (of every other node; p2pnode id prints it)"
+            f"then      p2pnode trust add ID --name NAME{options}   (the ID that p2pnode id prints there)"
         )
     elif mode == "ticket":
         lines.append(f"then      p2pnode invite{options}   (and p2pnode join on the other machines)")
