@@ -20,12 +20,12 @@ from node_daemon import assembly, banner, checkpoint, endings, reloading
 from node_daemon.answers import Answers, Standing
 from node_daemon.checkpoint_writer import CheckpointWriter
 from node_daemon.choices import check_choices, protocol_class
-from node_daemon.config import Config, load_config
+from node_daemon.config import Config
 from node_daemon.control import ControlServer
 from node_daemon.control_client import Json
 from node_daemon.files import load_or_create_identity, locked
 from node_daemon.journal import Journal
-from node_daemon.list_check import check_lists, unlisted, with_topology
+from node_daemon.list_check import check_lists, load_node_config, unlisted
 from node_daemon.logs import file_handler, is_text, log_event, stream_handler
 from node_daemon.loop_lag import LoopLag
 from node_daemon.monitor import Monitor
@@ -69,11 +69,10 @@ def run(
     manner: Manner | None = None,
 ) -> int:
     """Run a node until it is stopped; the exit code.  Raises P2PError for what stops it before or during."""
-    read = partial(load_config, flags, home=home, file=file)
+    read = partial(load_node_config, flags, home=home, file=file)
     config = read()
     paths = home_paths(home) if home is not None else user_paths(config.settings.network.name)
     trust = read_trust(paths.trust)
-    config = with_topology(config, trust.mode)
     settings = config.settings
     assembly.check_host(settings, trust.mode)
     check_choices(config)

@@ -6,13 +6,15 @@ ways; of a graph in a file a node needs its own neighbours, as the edges say.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import cast
 
 import topologies
 from node_daemon.choices import TRUST
-from node_daemon.config import Config
+from node_daemon.config import Config, load_config
+from node_daemon.paths import home_paths, user_paths
 from node_daemon.sections import Settings
-from node_daemon.trust_file import TRUST_PROBLEM, TrustFile
+from node_daemon.trust_file import TRUST_PROBLEM, TrustFile, read_trust
 from p2pfl.errors import ConfigError
 from p2pfl.identity.keys import short_id
 
@@ -23,6 +25,18 @@ MAX_SHOWN = 32
 def default_topology(mode: str) -> str:
     """The topology of a node that names none."""
     return DEFAULTS.get(mode, Settings().topology.name)
+
+
+def load_node_config(
+    flags: Mapping[str, object] | None = None, *, home: Path | None = None, file: Path | None = None
+) -> Config:
+    """The configuration as a node in this place runs with it: the graph, if none is named, goes by the mode.
+
+    Raises ConfigError for a config or a ``trust.toml`` that is wrong.
+    """
+    config = load_config(flags, home=home, file=file)
+    paths = home_paths(home) if home is not None else user_paths(config.settings.network.name)
+    return with_topology(config, read_trust(paths.trust).mode)
 
 
 def with_topology(config: Config, mode: str) -> Config:

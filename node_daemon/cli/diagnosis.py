@@ -20,12 +20,12 @@ def doctor(
     """Named checks of this machine and its node, each with a remedy; exit code 1 when one fails."""
     from functools import partial
 
-    from node_daemon.config import load_config
     from node_daemon.doctor.checks import CHECKS
     from node_daemon.doctor.finding import Grade
     from node_daemon.doctor.report import doctor as examine
+    from node_daemon.list_check import load_node_config
 
-    load = partial(load_config, {"network.name": network}, home=home, file=config)
+    load = partial(load_node_config, {"network.name": network}, home=home, file=config)
     answer, found = examine(paths_of(home, network, config), load, CHECKS)
     show(answer, as_json=as_json)
     if found.unfinished:  # its thread is not to be waited for

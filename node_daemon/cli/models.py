@@ -42,9 +42,9 @@ def checkpoint_export(
 ) -> None:
     """Write the newest model as safetensors, one tensor per name."""
     from node_daemon import checkpoint_commands
-    from node_daemon.config import load_config
+    from node_daemon.list_check import load_node_config
 
-    settings = load_config({"network.name": network}, home=home, file=config)
+    settings = load_node_config({"network.name": network}, home=home, file=config)
     paths = find_paths(home=home, network=settings.settings.network.name)
     show(checkpoint_commands.export(settings, paths, file), as_json=as_json)
 
@@ -63,15 +63,15 @@ def checkpoint_import(
     as_json: AsJson = False,
 ) -> None:
     """Begin with this model at the next start; the node must be stopped."""
-    from node_daemon.config import load_config
     from node_daemon.import_command import import_model
+    from node_daemon.list_check import load_node_config
 
     def may_replace(what: str) -> bool:
         if yes or as_json or not sys.stdin.isatty():
             return yes
         return typer.confirm(f"{what} is stored here; set it aside?", err=True)
 
-    settings = load_config({"network.name": network}, home=home, file=config)
+    settings = load_node_config({"network.name": network}, home=home, file=config)
     paths = find_paths(home=home, network=settings.settings.network.name)
     show(import_model(settings, paths, file, number=number, may_replace=may_replace), as_json=as_json)
 

@@ -140,8 +140,8 @@ class TcpExchange:
         if self._inbound.offers.size_bytes == 0:
             return  # it has arrived
         limits, here = self._limits, self._inbound.body_bytes
-        # Our answer may stand behind a body of our own, in our buffers or the kernel's.
-        is_held_up = here == 0 and not self._writer.is_idle
+        # Our answer may stand behind a body of our own; an offer of ours that nobody answers excuses nothing.
+        is_held_up = here == 0 and self._writer.is_sending
         has_moved = here - mark + WAKE_BYTES >= limits.transfer_window_bytes  # so much may wait unseen
         if self._loop.time() < until_s and (has_moved or is_held_up):
             self._watch_body(here, until_s=until_s)

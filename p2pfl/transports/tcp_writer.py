@@ -56,6 +56,11 @@ class TcpWriter:
         return is_done and self._transport.get_write_buffer_size() == 0
 
     @property
+    def is_sending(self) -> bool:
+        """Is a body half sent, or does the kernel take no more?  What is said now stands behind it."""
+        return self._body is not None or self._transport.get_write_buffer_size() > 0
+
+    @property
     def is_unread(self) -> bool:
         """Does the peer cause answers and not read them?"""
         return self._controls.is_unread

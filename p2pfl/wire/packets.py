@@ -14,6 +14,7 @@ from p2pfl.wire.ping import Ping, Pong
 
 MAJOR_VERSION = 1
 MINOR_VERSION = 0
+UNSAID = bytes(8)  # in place of a schema: of who only looks, and has loaded no task
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Greeting:
     accepts_you: bool = True
     shares_with_you: bool = True
     version: str = ""  # of the program, for people
-    schema: bytes = bytes(8)
+    schema: bytes = UNSAID
     schema_words: str = ""
     role: str = "node"
 
@@ -54,7 +55,7 @@ def check_greeting(ours: Greeting, theirs: Greeting) -> None:
     if theirs.plan != ours.plan:
         what = f"the peer runs another plan: theirs is {theirs.plan_words}; ours is {ours.plan_words}"
         raise RemoteError(what, code="wrong_plan")
-    if theirs.schema != ours.schema:
+    if UNSAID not in (ours.schema, theirs.schema) and theirs.schema != ours.schema:
         what = f"the peer's model is another: theirs is {theirs.schema_words}; ours is {ours.schema_words}"
         raise RemoteError(what, code="wrong_schema")
 

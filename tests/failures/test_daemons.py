@@ -102,7 +102,7 @@ def test_disk_full(tmp_path: Path, start: Start) -> None:
     mount = f'mount -t tmpfs -o mode=700,size={SMALL} none "{state}" && exec "$@"'
     process = start(home, through=("unshare", "--mount", "sh", "-c", mount, "sh"))
 
-    until(lambda: "disk is full" in str(ask(home)) or "no space" in str(ask(home)).lower(), START_S)
+    until(lambda: "degraded: disk full" in str(ask(home)), START_S)
     full = round_of(home)
     until(lambda: round_of(home) > full + 20)  # it goes on in memory
     assert process.poll() is None

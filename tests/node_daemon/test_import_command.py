@@ -18,7 +18,8 @@ from p2pfl.model import Checkpoint, Model, Snapshot
 from tests.node_daemon.conftest import write_private
 
 PARAMETERS = 650
-CONFIG = "[network]\nport = 0\nmdns = false\nmin_peers = 1\n[task]\nname = 'digits_softmax'\n"
+CONFIG = "[topology]\nname = 'ring'\n[network]\nport = 0\nmdns = false\nmin_peers = 1\n"
+CONFIG += "[task]\nname = 'digits_softmax'\n"
 
 
 @pytest.fixture

@@ -131,9 +131,11 @@ def test_a_second_signal_while_the_first_is_obeyed_ends_it_at_once(
     tmp_path: Path, start: Start, number: int
 ) -> None:
     homes = make_homes(tmp_path, 2, rounds=0)
+    for home in homes:
+        learn(home, parameters=5_000_000)
     processes = [start(home) for home in homes]
-    until(lambda: all(ask(home).get("linked") == 1 for home in homes), 30)
-    os.kill(processes[1].pid, signal.SIGSTOP)  # the good-bye to it takes some time
+    until(lambda: all(int(str(ask(home).get("round", 0))) >= 2 for home in homes), 30)
+    os.kill(processes[1].pid, signal.SIGSTOP)  # the good-bye to it stands behind a model, and takes some time
     try:
         processes[0].send_signal(signal.SIGTERM)
         until(lambda: "node.stopping" in (homes[0] / "state/daemon.log").read_text())
