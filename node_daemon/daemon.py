@@ -282,7 +282,7 @@ class Daemon:
         """Put into force what can be while the node runs; raises ConfigError, with all as it was."""
         trust = read_trust(self._paths.trust)
         assert self._standing is not None
-        wanted = with_topology(self._read_config(), self._trust.mode).settings
+        wanted = self._read_config().settings
         found = reloading.changes(self._settings, wanted, modes=(self._trust.mode, trust.mode))
         settings = reloading.taken_up(self._settings, wanted)
         StaticDiscovery(settings.network.static)  # refuses what is no address, before anything is changed

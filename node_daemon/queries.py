@@ -17,7 +17,7 @@ from p2pfl.versions import versions
 FOLLOW_S = 0.2  # between looks at a log that is followed
 LOG_BLOCK_BYTES = 65_536
 MAX_LOG_LINES = 100_000
-NOBODY = "no other node is known yet; p2pnode peers --pending shows who was turned away"
+NOBODY = "no other node is known yet; p2pnode doctor says why, p2pnode peers --pending who was turned away"
 LISTS = ("I ACCEPT", "I SHARE", "ACCEPTS ME", "SHARES", "LAST MODEL", "REFUSED")
 USUAL = ("NAME", "ID", "PATH", "STATE", *LISTS)
 DISPENSABLE = ("PATH", "ID")  # given up one by one where the terminal is too narrow
