@@ -263,7 +263,8 @@ class Daemon:
             self._standing.address = str(facts["address"])
             if is_text(self._settings.log.format, sys.stderr):
                 sys.stderr.write(banner.text(self._standing, self._paths))
-            if problem := nobody_listed(self._trust):
+            problem = nobody_listed(self._trust)
+            if problem and self._settings.network.min_peers > 1:  # else it is meant to be alone
                 self._monitor.report("trust.empty", {"problem": problem})
         elif event == "state.degraded" and self._settings.node.strict_disk:
             self._end(endings.disk_failed(str(facts["problem"]), state=self._paths.state))
