@@ -90,7 +90,11 @@ class Answers:
         }
 
     async def _peers(self, _: Mapping[str, Json]) -> Mapping[str, Json]:
-        rows: list[Json] = [asdict(row) for row in self._peer.peers()]
+        found = self._peer.peers()
+        paths = reach.paths_of(
+            [row.address for row in found if row.address], self._standing.settings.network.static
+        )
+        rows: list[Json] = [{**asdict(row), "path": paths.get(row.address)} for row in found]
         problems: dict[str, Json] = dict(self._monitor.problems.all)
         return {"peers": rows, "pending": dict(self._peer.pending), "problems": problems}
 

@@ -33,7 +33,7 @@ from node_daemon.output import all_of
 from node_daemon.paths import Paths, home_paths, user_paths
 from node_daemon.plan import Plan, plan_of
 from node_daemon.sections import Settings
-from node_daemon.trust_file import TrustFile, read_trust
+from node_daemon.trust_file import TrustFile, nobody_listed, read_trust
 from p2pfl.discovery.discovery import Discovery
 from p2pfl.discovery.static import StaticDiscovery
 from p2pfl.errors import ConfigError, P2PError, RemoteError
@@ -80,8 +80,12 @@ def run(
     with locked(paths.state):
         _start_logging(settings, paths)
         daemon = Daemon(settings, paths, plan, trust=trust, manner=manner or Manner(), read=read)
-        with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            return runner.run(daemon.run())
+        try:
+            with asyncio.Runner(loop_factory=loop_factory()) as runner:
+                return runner.run(daemon.run())
+        finally:
+            for handler in logging.getLogger().handlers:
+                handler.flush()  # before anything else is written to stderr
 
 
 def _start_logging(settings: Settings, paths: Paths) -> None:
@@ -259,6 +263,9 @@ class Daemon:
             self._standing.address = str(facts["address"])
             if is_text(self._settings.log.format, sys.stderr):
                 sys.stderr.write(banner.text(self._standing, self._paths))
+            problem = nobody_listed(self._trust)
+            if problem and self._settings.network.min_peers > 1:  # else it is meant to be alone
+                self._monitor.report("trust.empty", {"problem": problem})
         elif event == "state.degraded" and self._settings.node.strict_disk:
             self._end(endings.disk_failed(str(facts["problem"]), state=self._paths.state))
         elif event == "train.failed" and facts.get("rolled_back"):

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TextIO, TypeAlias
 
 from node_daemon.files import PRIVATE_FILE, disk_error, make_private_folder
+from node_daemon.log_writer import PatientHandler
 from p2pfl.identity.keys import ID_CHARACTERS, short_id
 
 Fact: TypeAlias = "str | int | float | bool | bytes | Sequence[Fact] | Mapping[str, Fact] | None"
@@ -165,11 +166,19 @@ def is_text(format: LogFormat, stream: _Stream) -> bool:
 
 
 def stream_handler(stream: TextIO, *, node: str, format: LogFormat = "auto") -> logging.Handler:
-    """A handler that writes to a terminal or a pipe; add it to the root logger."""
-    handler = logging.StreamHandler(stream)
+    """A handler that writes to a terminal or a pipe, without ever waiting; add it to the root logger."""
+    handler = _writer(stream)
     handler.setFormatter(TextFormatter() if is_text(format, stream) else JsonFormatter(node))
     handler.addFilter(RepeatFilter())
     return handler
+
+
+def _writer(stream: TextIO) -> logging.Handler:
+    """What is no file of the system (a test's, a notebook's) takes lines at once."""
+    try:
+        return PatientHandler(stream.fileno())
+    except (OSError, AttributeError):
+        return logging.StreamHandler(stream)
 
 
 class _PrivateFileHandler(RotatingFileHandler):

@@ -15,11 +15,13 @@ from p2pfl.errors import StateError
 TREND_ROUNDS = 10
 RATE_WINDOW_S = 60.0
 MAX_SAMPLES = 256
+LAG_WARNING_S = 1.0  # a node that stands still for less is told of, and is nothing to look at
 # Events that an operator should look at; everything else is information.
 WARNINGS = frozenset(
     {
         "peer.pending",
         "peer.refused",
+        "trust.empty",
         "config.unchanged",
         "loop.lag",
         "train.failed",
@@ -68,6 +70,8 @@ class Monitor:
         level = logging.WARNING if event in WARNINGS else logging.INFO
         if event in DETAILS and facts.get("peer"):  # an address without a peer is one that somebody named
             level = logging.DEBUG
+        if event == "loop.lag" and cast(float, facts.get("worst_s", 0.0)) < LAG_WARNING_S:
+            level = logging.INFO
         self.problems.note(event, facts)
         self._watcher(event, facts)
         log_event(self._logger, level, event, **cast(Mapping[str, Fact], shown))

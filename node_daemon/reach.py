@@ -1,8 +1,8 @@
 """``ping`` inside the daemon: which peer is meant, how its link does, and why there is none."""
 
 import statistics
-from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
+from collections.abc import Collection, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from node_daemon.control_client import Json
 from node_daemon.trust_file import TrustFile
@@ -100,15 +100,28 @@ def facts_of(row: PeerRow, echoes: Echoes, static: Sequence[str]) -> dict[str, J
 
 def path_of(address: str, static: Sequence[str]) -> str:
     """How a peer is reached: ``loopback``, ``static``, ``lan``, or ``routed`` through other networks."""
+    return paths_of([address], static)[address]
+
+
+def paths_of(addresses: Sequence[str], static: Sequence[str]) -> Mapping[str, str]:
+    """The same for many peers, who are looked up among this machine's networks at once."""
+    named = {parse_address(text) for text in static}
+    try:
+        networks = [one.network for one in local_interfaces()]
+    except TransportError:
+        networks = []
+    return {address: _path_of(address, named, networks) for address in addresses}
+
+
+def _path_of(address: str, static: Collection[str], networks: Sequence[IPv4Network | IPv6Network]) -> str:
     host = address.removeprefix("tcp://").rpartition(":")[0].strip("[]")
     if is_loopback(host):
         return "loopback"
-    if address in {parse_address(text) for text in static}:
+    if address in static:
         return "static"
     try:
-        seen = ip_address(host)
-        return "lan" if any(seen in one.network for one in local_interfaces()) else "routed"
-    except (ValueError, TransportError):
+        return "lan" if any(ip_address(host) in network for network in networks) else "routed"
+    except ValueError:
         return "routed"
 
 

@@ -181,7 +181,7 @@ def join(paths: Paths, ticket: Ticket, *, name: str | None = None, inviter: str 
     if ticket.network_key is None:
         data["inviter"] = inviter
         lines += [f"inviter   {inviter}", f"there     p2pnode trust add {identity.id} --name NAME"]
-    return Answer(data, "\n".join([*lines, "next      p2pnode start"]))
+    return Answer(data, "\n".join([*lines, f"next      p2pnode start{paths.home_option}"]))
 
 
 def _in_order(values: Mapping[str, object]) -> dict[str, object]:

@@ -2,9 +2,10 @@
 
 from node_daemon import trust_edit
 from node_daemon.control_client import NOT_RUNNING, request
+from node_daemon.identity_command import show_id
 from node_daemon.output import Answer, table
 from node_daemon.paths import Paths
-from node_daemon.trust_file import TrustFile, read_trust
+from node_daemon.trust_file import TRUST_PROBLEM, TrustFile, nobody_listed, read_trust
 from p2pfl.errors import ConfigError, P2PError
 from p2pfl.identity.keys import short_id
 
@@ -23,6 +24,7 @@ def add(paths: Paths, who: str, lists: tuple[str, ...], *, name: str = "") -> An
     """Put a node on lists; takes effect before this returns, if the node runs."""
     found = read_trust(paths.trust)
     peer = found.resolve(who, where="the command line")
+    _refuse_own(paths, peer)
     return _changed(paths, trust_edit.enter(paths.trust, peer, lists, name=name), peer)
 
 
@@ -42,13 +44,13 @@ def show(paths: Paths) -> Answer:
     trust = found.trust
     rows = [
         [
-            names.get(peer, ""),
-            peer,
+            names.get(peer, "-"),
+            short_id(peer),
             peer in found.accept_from and trust.accepts(peer),
             trust.shares_with(peer),
+            *said.get(peer, ("?", "?")),
             peer in found.observers,
             peer in found.deny,
-            *said.get(peer, ("?", "?")),
         ]
         for peer in everybody
     ]
@@ -61,9 +63,23 @@ def show(paths: Paths) -> Answer:
         "names": dict(found.names),
         "said": {peer: dict(zip(SAID, words, strict=True)) for peer, words in said.items()},
     }
-    columns = ("NAME", "ID", "I ACCEPT", "I SHARE", "OBSERVES", "DENIED", "ACCEPTS ME", "SHARES")
-    listed = table(columns, rows) if rows else "nobody is listed"
-    return Answer(data, f"mode {found.mode}\n{listed}")
+    columns = ("NAME", "ID", "I ACCEPT", "I SHARE", "ACCEPTS ME", "SHARES", "OBSERVES", "DENIED")
+    if not rows:
+        return Answer(data, f"mode {found.mode}\n{nobody_listed(found) or 'nobody is listed'}")
+    full = table(("NAME", "ID IN FULL"), [[names.get(peer, "-"), peer] for peer in everybody])
+    return Answer(data, f"mode {found.mode}\n{table(columns, rows)}\n\n{full}")
+
+
+def _refuse_own(paths: Paths, peer: str) -> None:
+    """The usual slip: the id is to be added on the other node."""
+    if not paths.identity.exists() or show_id(paths).data["id"] != peer:
+        return
+    raise ConfigError(
+        f"{short_id(peer)} is this node itself",
+        where="the command line",
+        fix="run this on the other node; here goes the id that p2pnode id prints there",
+        exit_code=TRUST_PROBLEM,
+    )
 
 
 def _said(paths: Paths) -> dict[str, tuple[object, ...]]:

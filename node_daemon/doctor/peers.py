@@ -34,6 +34,7 @@ from p2pfl.wire.packets import MAJOR_VERSION, MINOR_VERSION, Greeting
 
 MAX_KNOWN = 32  # peers met before that are looked at; the last ones
 AT_ONCE = 16
+IS_IT_ON = "is it on, is the address right, is it on our lists?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +155,11 @@ def _as_seen(case: Case, found: Mapping[str, Json], targets: Sequence[Target]) -
     answered = {row.get("address") for row in rows}
     for target in targets:
         if target.address not in answered and not target.peer:
-            why = problems.get(target.address) or "no link yet"
-            remedy = "is it on, is the address right, is it on our lists?"
+            why = str(problems.get(target.address) or "no link yet")
+            is_refused = why.startswith("peer.refused")
+            remedy = "p2pnode trust list and p2pnode doctor, there too" if is_refused else IS_IT_ON
             name = f"peer-{target.address.removeprefix('tcp://')}"
-            findings.append(Finding(name, Grade.WARN, str(why), remedy))
+            findings.append(Finding(name, Grade.WARN, why, remedy))
     return findings or _nobody(case)
 
 

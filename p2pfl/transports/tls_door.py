@@ -58,7 +58,7 @@ class TlsDoor:
         self._knocked = knocked
         self._left = left
         self._listener: socket.socket
-        self._accepting: asyncio.Task[None]
+        self._accepting: asyncio.Task[None] | None = None
 
     def change_limits(self, limits: Limits) -> None:
         """Other limits, for those who knock from now on."""
@@ -74,7 +74,9 @@ class TlsDoor:
         return found
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; nothing happens when the port was not to be had."""
+        if self._accepting is None:
+            return
         self._accepting.cancel()
         with suppress(asyncio.CancelledError):
             await self._accepting

@@ -88,3 +88,19 @@ def test_sighup_reads_trust_and_peers_again(tmp_path: Path, start: Start) -> Non
 
     type_in("trust", "remove", "bert", "--home", str(anna))
     assert ask(anna)["linked"] == 0
+
+
+def test_a_topology_that_goes_with_the_mode_needs_no_restart(tmp_path: Path, start: Start) -> None:
+    """Nothing in the file has changed: the topology of mode list is none of the file's."""
+    home = tmp_path / "listed"
+    type_in("init", "--home", str(home))
+    write_private(
+        home / "p2pnode.toml", "[network]\nport = 0\nmdns = false\n[task]\nname = 'digits_softmax'\n"
+    )
+    start(home)
+    until(lambda: bool(ask(home)), 30)
+
+    answer = json.loads(type_in("reload", "--home", str(home), "--json").stdout)
+
+    assert (answer["applied"], answer["needs_restart"]) == ([], [])
+    assert [event["problem"] for event in events(home, "trust.empty")]

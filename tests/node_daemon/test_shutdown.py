@@ -4,7 +4,9 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -141,3 +143,24 @@ def test_a_second_signal_while_the_first_is_obeyed_ends_it_at_once(
         assert processes[0].wait(1.0) == 128 + number
     finally:
         os.kill(processes[1].pid, signal.SIGCONT)
+
+
+def test_with_a_full_pipe_on_stderr_that_nobody_reads_it_goes_on_and_stops_in_order(tmp_path: Path) -> None:
+    (home,) = make_homes(tmp_path, 1, rounds=0)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while os.write(writer, bytes(4096)):
+            pass
+    os.set_blocking(writer, True)
+    command = [sys.executable, "-m", "node_daemon", "start", "--home", str(home)]
+    process = subprocess.Popen(command, text=True, stderr=writer, stdout=subprocess.DEVNULL)
+    try:
+        until(lambda: int(str(ask(home).get("round", 0))) > 3, 30)
+
+        assert stop_in_time(process) < 5
+    finally:
+        process.kill()
+        process.wait()
+        os.close(reader)
+        os.close(writer)

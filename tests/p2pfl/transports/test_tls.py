@@ -12,6 +12,7 @@ from p2pfl.identity.handshake import ClientHandshake
 from p2pfl.identity.keys import network_id
 from p2pfl.transports.addresses import format_address, parse_address
 from p2pfl.transports.tls import Security, make_security
+from p2pfl.transports.tls_door import TlsDoor
 from p2pfl.trust import Trust
 from p2pfl.wire.framing import FrameType, frame
 from p2pfl.wire.limits import Limits
@@ -228,6 +229,25 @@ def test_tls_to_a_port_in_plain_text_is_an_error_that_says_so(world: World) -> N
             await anna.transport.dial(bert.address)
 
         assert caught.value.code == "no_tls"
+
+    world.run(story)
+
+
+def test_a_port_that_is_taken_is_said_and_closing_afterwards_is_quiet(world: World) -> None:
+    async def story() -> None:
+        bert = await world.end("bert")
+        host, port = parse_address(bert.address)
+        door = TlsDoor(
+            world.files.security("anna"),
+            Limits(),
+            welcome=lambda _: asyncio.Protocol(),
+            knocked=lambda _: True,
+            left=lambda *_: None,
+        )
+
+        with pytest.raises(OSError, match="in use"):
+            door.open(host, port)
+        await door.close()
 
     world.run(story)
 
