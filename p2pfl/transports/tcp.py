@@ -161,7 +161,7 @@ class TcpTransport:
         if self._server is not None:
             self._server.close()
         if self._door is not None:
-            await self._door.close()
+            self._door.close()
         for link in list(self._links):
             if link.is_up:
                 link.close("leaving")
@@ -215,6 +215,8 @@ class TcpTransport:
         match stage:
             case Stage.CONNECTED:
                 self._connected(link)
+            case Stage.PROVED:  # a crowd does not push it out any more
+                self._strangers.greeted(link)
             case Stage.UP:
                 self._strangers.greeted(link)
                 self._guests.came(link)

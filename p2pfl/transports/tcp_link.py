@@ -273,6 +273,7 @@ class TcpLink(asyncio.BufferedProtocol):
         if answer:
             self._writer.send_control(answer)
         if self._opening.is_proved:
+            self._shared.tell(self, Stage.PROVED)
             self._writer.send_control(encode_greeting(self._own_greeting()))
 
     def _own_greeting(self) -> Greeting:
