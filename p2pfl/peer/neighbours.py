@@ -20,6 +20,7 @@ REFUSED_EVERY_S = 60.0  # the same reason about the same peer is said once in th
 MAX_SAID = 1024
 HERE = {  # why a model was not wanted, or not kept, here
     "not_trusted": "its models are not accepted here",
+    "malformed": "its offer has no number",
     "duplicate": "its message is not newer than what we had from it",
     **REASONS,
 }
@@ -133,6 +134,8 @@ class Neighbours:
         """Why what a peer offers is not wanted: gate 3 of one-way trust, before a byte of it flows."""
         if not self.trust.accepts(peer):
             found: RemoteError | None = RemoteError(REFUSALS["not_trusted"], code="not_trusted")
+        elif offer.sequence == 0:  # it could be played again for ever, and no receipt would answer it
+            found = RemoteError("the offer has no number", code="malformed")
         else:
             found = self._node.objection(peer, start=offer.start, sequence=offer.sequence)
         if found is not None:

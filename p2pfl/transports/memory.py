@@ -108,6 +108,7 @@ class MemoryLink:
                 sequence = packet.sequence if message.has_arrays else None
                 self._sending.put(_read_only(packet), sequence=sequence, replaces=replaces)
             case Heartbeat() | Ping() | Pong():
+                self._echoes.sent(packet)
                 self._controls.put_control(packet)
             case Goodbye(code, text):
                 self.close(code, text)
@@ -203,6 +204,9 @@ class MemoryLink:
             case Ping(payload):
                 if self._echoes.take(asyncio.get_running_loop().time()):
                     self.send(Pong(payload))
+            case Pong():
+                self._echoes.returned()
+                self._take_packet(parcel)
             case _:
                 self._take_packet(parcel)
 

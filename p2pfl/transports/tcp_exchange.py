@@ -137,7 +137,7 @@ class TcpExchange:
 
     def _check_pace(self, mark: int, until_s: float) -> None:
         self._watch = None
-        if self._inbound.offers.size_bytes == 0:
+        if not self._inbound.offers.is_accepted:
             return  # it has arrived
         limits, here = self._limits, self._inbound.body_bytes
         # Our answer may stand behind a body of our own, in our buffers or the kernel's.

@@ -167,6 +167,11 @@ class ReceivingHalf:
         return self._patience_s
 
     @property
+    def is_accepted(self) -> bool:
+        """Is a body under way?"""
+        return self._stage is _Stage.ACCEPTED
+
+    @property
     def size_bytes(self) -> int:
         """Of the body that comes next; 0 when none does."""
         return self._offer.size_bytes if self._offer and self._stage is _Stage.ACCEPTED else 0
