@@ -69,7 +69,7 @@ class Neighbours:
             self._admission.change(trust)
         self._trust = trust
         self._put(TrustChanged(self.trust))
-        for peer in list(self.links.linked):
+        for peer in sorted(self.links.connected):
             if not self.trust.admits(peer):
                 self.links.cut(peer, "not_admitted", "the trust between us has ended")
             elif _pair(before, peer) != _pair(self.trust, peer):

@@ -10,7 +10,8 @@ from p2pfl.errors import RemoteError, TransportError
 from p2pfl.events import Message
 from p2pfl.peer import linking as linking_module
 from p2pfl.peer import links as links_module
-from p2pfl.peer.links import MAX_PEERS, Links
+from p2pfl.peer.links import Links
+from p2pfl.peer.targets import MAX_PEERS
 from p2pfl.transports.transport import LinkHandler
 from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet
 
