@@ -286,9 +286,9 @@ class TcpLink(asyncio.BufferedProtocol):
         if answer:
             self._writer.send_control(answer)
         if self._opening.is_proved:
-            self._shared.tell(self, Stage.PROVED)
             self._told = self._own_greeting()
             self._writer.send_control(encode_greeting(self._told))
+            self._shared.tell(self, Stage.PROVED)
 
     def _own_greeting(self) -> Greeting:
         """What we say of ourselves, and to a proved peer whether we accept it and share with it."""
