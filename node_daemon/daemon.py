@@ -230,6 +230,7 @@ class Daemon:
             self._discoveries,
             store=self._store,
             report=self._monitor.report,
+            renumber=partial(checkpoint.raise_incarnation, self._paths.state),
             admission=self._admission,
         )
 

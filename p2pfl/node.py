@@ -43,7 +43,7 @@ from p2pfl.membership import Input as MembershipInput
 from p2pfl.membership import Output as MembershipOutput
 from p2pfl.model import Array, Scalar, Snapshot
 from p2pfl.protocols.protocol import ExchangeProtocol
-from p2pfl.replay import Marks
+from p2pfl.replay import Marks, RepeatedError
 from p2pfl.roster import GraphWiring, TrustWiring, WiringFactory
 from p2pfl.trust import Trust, TrustChanged, Words
 
@@ -160,6 +160,8 @@ class Node:
     def objection(self, sender: str, *, start: int, sequence: int) -> RemoteError | None:
         """Why a message with arrays from this sender would not come in now, with the code for the sender."""
         code = self._gate(sender, start, sequence)
+        if code == "duplicate":
+            return RepeatedError(REFUSALS[code], self._marks.mark(sender))
         return None if code == KEPT else RemoteError(REFUSALS[code], code=code)
 
     def handle(self, event: NodeInput, now_s: float) -> list[NodeEffect]:

@@ -26,7 +26,7 @@ from p2pfl.peer.targets import Target, has_room, superfluous
 from p2pfl.peer.tasks import Tasks
 from p2pfl.transports.transport import Link, Transport
 from p2pfl.wire.limits import Limits
-from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Receipt
+from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Receipt, Reject
 from p2pfl.wire.ping import Ping, Pong
 
 FIRST_RETRY_S = 1.0
@@ -220,9 +220,9 @@ class Links:
         """The owner's word on what waits for a peer."""
         return self._owner.may_leave(link.peer.id)
 
-    def refused(self, link: Link, code: str, text: str, *, unsent: Envelope | None) -> None:
+    def refused(self, link: Link, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
         """A peer does not want, or has not kept, a model of ours."""
-        self._owner.model_refused(link.peer.id, code, text, unsent=unsent)
+        self._owner.model_refused(link.peer.id, answer, unsent=unsent)
 
     def link_down(self, link: Link, reason: str) -> None:
         """A connection is gone; the peer is, if it was the one in use."""

@@ -12,9 +12,10 @@ from p2pfl.membership import Heard, Heartbeat, LinkDown, LinkUp, Unreachable
 from p2pfl.node import KEPT, REFUSALS, Node, NodeInput, Settle
 from p2pfl.peer.linking import UNNEEDED
 from p2pfl.peer.links import Links
+from p2pfl.peer.numbering import Numbering
 from p2pfl.peer.status import Tally
 from p2pfl.trust import Trust, TrustChanged
-from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Receipt
+from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Receipt, Reject
 
 REFUSED_EVERY_S = 60.0  # the same reason about the same peer is said once in this time
 MAX_SAID = 1024
@@ -24,6 +25,22 @@ HERE = {  # why a model was not wanted, or not kept, here
     "duplicate": "its message is not newer than what we had from it",
     **REASONS,
 }
+
+# What others may say of our models: a word of their own would be one more entry for each.
+KNOWN_CODES = frozenset(
+    {
+        *REFUSALS,
+        "malformed",
+        "wrong_schema",
+        "too_big",
+        "bad_hash",
+        "bad_size",
+        "bad_norm",
+        "stale",
+        "disk_full",
+        "paused",
+    }
+)
 
 Report: TypeAlias = Callable[[str, Mapping[str, object]], None]
 
@@ -53,6 +70,7 @@ class Neighbours:
         self._trust = node.trust  # the newest lists; the node may hear of them later, in another thread
         self._said: dict[tuple[str, str], float] = {}  # (peer, code) -> when it was said last
         self.links: Links
+        self.numbering: Numbering
 
     @property
     def trust(self) -> Trust:
@@ -148,8 +166,11 @@ class Neighbours:
         self._tally.withheld += not is_shared
         return is_shared
 
-    def model_refused(self, peer: str, code: str, text: str, *, unsent: Envelope | None) -> None:
+    def model_refused(self, peer: str, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
         """A peer has rejected the offer of a model of ours, or not kept what it received."""
+        code, text = (answer.code if answer.code in KNOWN_CODES else "other"), answer.text
+        if isinstance(answer, Reject) and code == "duplicate":
+            self.numbering.refused(peer, answer.mark)
         self._tally.refused_there[peer, code] += 1
         if unsent is not None:
             self._tally.note_unsent(peer, unsent.message)

@@ -196,8 +196,8 @@ class MemoryLink:
                 self._sending.body_sent()
                 self._launch(body)
                 self._pump()
-            case Reject(_, code, text):
-                self._owner.refused(self, code, text, unsent=self._sending.rejected(parcel))
+            case Reject():
+                self._owner.refused(self, parcel, unsent=self._sending.rejected(parcel))
                 self._pump()
             case Receipt():
                 self._take_receipt(parcel)
@@ -213,7 +213,7 @@ class MemoryLink:
     def _take_receipt(self, receipt: Receipt) -> None:
         self._sending.receipt(receipt)
         if receipt.code != KEPT:
-            self._owner.refused(self, receipt.code, receipt.text, unsent=None)
+            self._owner.refused(self, receipt, unsent=None)
         self._pump()
 
     def _take_packet(self, packet: Packet) -> None:
@@ -298,9 +298,9 @@ class MemoryTransport:
         """May a model be offered to the other end now?"""
         return self._handler.may_leave(link, envelope)
 
-    def refused(self, link: MemoryLink, code: str, text: str, *, unsent: Envelope | None) -> None:
+    def refused(self, link: MemoryLink, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
         """The other end does not want, or has not kept, a model of ours."""
-        self._handler.refused(link, code, text, unsent=unsent)
+        self._handler.refused(link, answer, unsent=unsent)
 
     def ended(self, link: MemoryLink, reason: str) -> None:
         """One of our links is over."""

@@ -268,8 +268,8 @@ class TcpLink(asyncio.BufferedProtocol):
     def _may_leave(self, envelope: Envelope) -> bool:
         return self._shared.handler.may_leave(self, envelope)
 
-    def _refused(self, code: str, text: str, unsent: Envelope | None) -> None:
-        self._shared.handler.refused(self, code, text, unsent=unsent)
+    def _refused(self, answer: Reject | Receipt, unsent: Envelope | None) -> None:
+        self._shared.handler.refused(self, answer, unsent=unsent)
 
     def _give_up(self, error: RemoteError) -> None:
         self._break_off(error, error)

@@ -18,6 +18,7 @@ from enum import Enum
 from typing import Generic, TypeAlias, TypeVar
 
 from p2pfl.errors import RemoteError
+from p2pfl.replay import RepeatedError
 from p2pfl.wire.limits import Limits
 from p2pfl.wire.outbox import Outbox
 from p2pfl.wire.packets import BUSY, Accept, Offer, Receipt, Reject
@@ -187,7 +188,8 @@ class ReceivingHalf:
         assert self._offer is not None
         assert self._stage is _Stage.OFFERED
         if objection is not None:
-            return self._reject(self._offer, objection.code, objection.what)
+            mark = objection.mark if isinstance(objection, RepeatedError) else (0, 0)
+            return self._reject(self._offer, objection.code, objection.what, mark=mark)
         self._stage, self._patience_s = _Stage.WAITING, now_s + self._limits.offer_wait_s
         return self.retry(now_s)
 
@@ -220,9 +222,9 @@ class ReceivingHalf:
         self._owed.remove(sequence)
         return True
 
-    def _reject(self, offer: Offer, code: str, text: str) -> Reject:
+    def _reject(self, offer: Offer, code: str, text: str, *, mark: tuple[int, int] = (0, 0)) -> Reject:
         self._offer, self._stage = None, _Stage.NONE
-        return Reject(offer.sequence, code, text)
+        return Reject(offer.sequence, code, text, mark)
 
 
 def _misplaced(what: str) -> RemoteError:
