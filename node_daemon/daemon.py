@@ -144,6 +144,7 @@ class Daemon:
             reload=self._reload,
             reload_trust=lambda: self._change_trust(read_trust(self._paths.trust)),
             trust=lambda: self._trust,
+            hits=lambda: {**self._transport.hits, **self._throttle.counts},
         )
         control = ControlServer(self._paths.socket, answers.commands())
         await control.start()

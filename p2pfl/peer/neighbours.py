@@ -97,6 +97,7 @@ class Neighbours:
 
     def peer_up(self, peer: Greeting) -> None:
         """A first link to this process of the peer is up."""
+        self._tally.forget()
         self._report("peer.up", {"peer": peer.id, "name": peer.name, "address": peer.address})
         if (
             self._admission is not None and self.trust is not self._node.trust

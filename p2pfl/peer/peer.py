@@ -180,7 +180,8 @@ class Peer:
         members = len(self.membership.roster)
         linked = len(self.membership.roster.keys() & self._links.linked.keys())
         roster = self.node.roster_hash.hex()
-        return self._tally.status(self._state(), members=members, linked=linked, roster=roster)
+        counts = self._tally.counts() | self.node.counts() | {"link failures": self._faults.count}
+        return self._tally.status(self._state(), members=members, linked=linked, roster=roster, counts=counts)
 
     def peers(self) -> list[PeerRow]:
         """Every other member ever heard of, sorted by id."""

@@ -11,6 +11,7 @@ import asyncio
 import errno
 import os
 import ssl
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -67,6 +68,7 @@ class TcpTransport:
         self._strangers = Strangers(limits, self._report)
         self._guests = Guests(limits, self._is_guest)
         self._waiting: dict[TcpLink, None] = {}  # for memory, longest first
+        self._hits: Counter[str] = Counter()  # of links that have ended
         self._is_closed = False
         self._all_ended = asyncio.Event()
 
@@ -139,6 +141,11 @@ class TcpTransport:
                 link.forsake()
                 connecting.cancel()
             raise
+
+    @property
+    def hits(self) -> Counter[str]:
+        """How often limits were hit that end no link: packets dropped, offers that waited."""
+        return sum((link.hits for link in self._links), start=Counter(self._hits))
 
     def change_limits(self, limits: Limits) -> None:
         """Other limits for links from now on, and for the memory of all; links that are up keep the rest.
@@ -239,6 +246,7 @@ class TcpTransport:
 
     def _ended(self, link: TcpLink) -> None:
         self._links.discard(link)
+        self._hits += link.hits
         self._strangers.left(link)
         self._guests.left(link)
         self._waiting.pop(link, None)

@@ -1,6 +1,7 @@
 """One TCP connection: proofs and greetings first, then packets both ways, until either side closes it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import assert_never, cast
@@ -92,6 +93,16 @@ class TcpLink(asyncio.BufferedProtocol):
     def waiting(self) -> int:
         """Packets in the outbox, of which none has begun to be sent."""
         return self._writer.waiting
+
+    @property
+    def hits(self) -> Counter[str]:
+        """Limits that were hit on this link without ending it."""
+        return Counter(
+            dropped=self._writer.dropped,
+            unanswered_pings=self._echoes.dropped,
+            delayed_offers=self.traffic.delayed,
+            busy=self._inbound.offers.busy,
+        )
 
     def send(self, packet: Packet, replaces: str = "") -> None:
         """Queue a packet; never blocks; drops as the outbox's limit and ``replaces`` say."""

@@ -151,6 +151,7 @@ class ReceivingHalf:
         self._offer: Offer | None = None
         self._patience_s = 0.0  # until when it waits for memory
         self._owed: deque[int] = deque()
+        self.busy = 0  # offers for which there was no memory in time
 
     @property
     def is_idle(self) -> bool:
@@ -201,6 +202,7 @@ class ReceivingHalf:
             self._stage = _Stage.ACCEPTED
             return Accept(self._offer.sequence)
         if now_s >= self._patience_s:
+            self.busy += 1
             return self._reject(self._offer, BUSY, "no memory for another model now")
         return None
 

@@ -32,6 +32,7 @@ class EchoAllowance:
 
     def __init__(self) -> None:
         self._awaited = 0
+        self.dropped = 0  # pings that were not answered
         self._left = ECHOES_PER_S
         self._since_s: float | None = None
 
@@ -41,6 +42,7 @@ class EchoAllowance:
             self._left = min(ECHOES_PER_S, self._left + (now_s - self._since_s) * ECHOES_PER_S)
         self._since_s = now_s
         if self._left < 1:
+            self.dropped += 1
             return False
         self._left -= 1
         return True

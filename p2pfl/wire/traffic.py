@@ -24,6 +24,7 @@ class Traffic:
         self._controls = TokenBucket(limits.control_frames_per_s * times, limits.control_frames_burst * times)
         self._offers = TokenBucket(limits.offers_per_s * times, limits.offers_burst * times)
         self.asked_s = now_s
+        self.delayed = 0  # offers that came too fast
 
     def note(self, packet: Packet | Skipped, now_s: float) -> None:
         """A packet has come; raises RemoteError with code ``too_fast`` for a flood of control frames."""
@@ -36,4 +37,6 @@ class Traffic:
     def offer_delay_s(self, now_s: float) -> float:
         """An offer has come: answer it after so many seconds, 0 for at once."""
         self.asked_s = now_s
-        return self._offers.delay_s(now_s)
+        delay_s = self._offers.delay_s(now_s)
+        self.delayed += delay_s > 0
+        return delay_s
