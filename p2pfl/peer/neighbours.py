@@ -58,6 +58,7 @@ class Neighbours:
         admission: Admission | None,
         *,
         put: Callable[[NodeInput], None],
+        put_first: Callable[[NodeInput], None],
         report: Report,
         problem: Report,
     ) -> None:
@@ -65,6 +66,7 @@ class Neighbours:
         self._tally = tally
         self._admission = admission
         self._put = put
+        self._put_first = put_first
         self._report = report
         self._problem = problem
         self._trust = node.trust  # the newest lists; the node may hear of them later, in another thread
@@ -86,7 +88,7 @@ class Neighbours:
         if self._admission is not None:
             self._admission.change(trust)
         self._trust = trust
-        self._put(TrustChanged(self.trust))
+        self._put_first(TrustChanged(self.trust))  # before models that have arrived and wait
         for peer in sorted(self.links.connected):
             if not self.trust.admits(peer):
                 self.links.cut(peer, "not_admitted", "the trust between us has ended")

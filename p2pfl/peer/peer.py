@@ -107,6 +107,7 @@ class Peer:
             self._tally,
             admission,
             put=self._put,
+            put_first=self._put_first,
             report=surroundings.report,
             problem=self._report_problem,
         )
@@ -194,6 +195,9 @@ class Peer:
 
     def _put(self, event: NodeInput) -> None:
         self._engine.put(event)
+
+    def _put_first(self, event: NodeInput) -> None:
+        self._engine.put_first(event)
 
     def _state(self) -> str:
         if self._workshop.is_paused:

@@ -7,6 +7,7 @@ import pytest
 
 from p2pfl.events import Message
 from p2pfl.membership import Heartbeat
+from p2pfl.transports.tcp import TcpTransport
 from p2pfl.wire.framing import FrameType
 from p2pfl.wire.heartbeat_codec import encode_heartbeat
 from p2pfl.wire.limits import Limits
@@ -14,7 +15,7 @@ from p2pfl.wire.link_codec import decode_goodbye
 from p2pfl.wire.message_codec import encode_message
 from p2pfl.wire.offer_codec import decode_accept, encode_answer
 from p2pfl.wire.packets import Accept, Envelope, Receipt, Reject
-from p2pfl.wire.ping import Ping, Pong, encode_ping
+from p2pfl.wire.ping import ECHOES_PER_S, Ping, Pong, encode_ping
 from tests.p2pfl.transports.ends import End, World, world_of
 from tests.p2pfl.transports.strangers import Stranger
 from tests.p2pfl.wire.samples import SCHEMA
@@ -101,5 +102,22 @@ def test_a_body_of_no_bytes_that_never_comes_does_not_keep_its_place_for_ever(wo
         number, payload = await stranger.frame()
         assert (number, decode_accept(payload)) == (FrameType.ACCEPT, Accept(1))
         await leaves_with(bert, stranger, "too_slow")
+
+    world.run(story)
+
+
+def test_limits_that_end_no_link_are_counted_too(world: World) -> None:
+    async def story() -> None:
+        bert, stranger = await greeted(world)
+        stranger.writer.write(encode_ping(Ping()) * 50)
+        stranger.writer.write(encode_heartbeat(Heartbeat(1, b"")))
+        await bert.packet()
+        assert isinstance(bert.transport, TcpTransport)
+        unanswered = bert.transport.hits["unanswered_pings"]
+        stranger.writer.close()
+        await bert.down()
+
+        assert 50 - 2 * ECHOES_PER_S < unanswered <= 50 - ECHOES_PER_S
+        assert bert.transport.hits["unanswered_pings"] == unanswered
 
     world.run(story)
