@@ -43,6 +43,7 @@ class Answers:
         reload: Callable[[], Mapping[str, Json]],
         reload_trust: Callable[[], Mapping[str, Json]],
         trust: Callable[[], TrustFile],
+        hits: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._peer = peer
         self._monitor = monitor
@@ -51,6 +52,7 @@ class Answers:
         self._read_all = reload
         self._read_trust = reload_trust
         self._trust = trust
+        self._hits = hits
 
     def commands(self) -> Mapping[str, Command]:
         """By name, for the control server."""
@@ -86,6 +88,7 @@ class Answers:
             "plan_words": plan.words,
             "resumed_round": self._standing.resumed_round,
             **asdict(status),
+            "counts": {**status.counts, **{f"links {word}": count for word, count in self._hits().items()}},
             **self._monitor.figures(),
         }
 

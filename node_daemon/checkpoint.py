@@ -151,6 +151,11 @@ def next_incarnation(folder: Path) -> int:
     return number
 
 
+def raise_incarnation(folder: Path, number: int) -> None:
+    """Put a higher number of this start on the disk; the next start's is above it."""
+    write_atomically(folder / INCARNATION_FILE, [f"{number}\n".encode()])
+
+
 def _newest_first(entries: list[Entry]) -> list[Entry]:
     return sorted(entries, key=lambda entry: entry.facts.sequence, reverse=True)
 

@@ -147,6 +147,7 @@ class Daemon:
             reload=self._reload,
             reload_trust=lambda: self._change_trust(read_trust(self._paths.trust)),
             trust=lambda: self._trust,
+            hits=lambda: {**self._transport.hits, **self._throttle.counts},
         )
         control = ControlServer(self._paths.socket, answers.commands())
         await control.start()
@@ -233,6 +234,7 @@ class Daemon:
             self._discoveries,
             store=self._store,
             report=self._monitor.report,
+            renumber=partial(checkpoint.raise_incarnation, self._paths.state),
             admission=self._admission,
         )
 

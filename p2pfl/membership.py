@@ -169,6 +169,8 @@ class Membership:
             contact.hear(now_s)
 
     def _welcome(self, link: LinkUp, now_s: float) -> list[Output]:
+        if (known := self._table.get(link.peer)) and known.incarnation - link.incarnation > MAX_LEAP:
+            self._forget(link.peer)  # a forged rumour came first: the peer's own word counts
         if link.peer not in self._table and not self._make_room():
             return []
         self._contacts.add(link.peer, now_s)

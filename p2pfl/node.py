@@ -22,7 +22,7 @@ had ``settle_s`` to come.
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from p2pfl.barrier import SETTLE_S, SETTLE_TIMER, Barrier
 from p2pfl.errors import RemoteError
@@ -38,16 +38,27 @@ from p2pfl.events import (
     View,
 )
 from p2pfl.finiteness import REASONS, FiniteGate
-from p2pfl.membership import HEARTBEAT_TIMER, Active, Heard, LinkDown, LinkUp, Tell, Unreachable, roster_hash
+from p2pfl.membership import (
+    HEARTBEAT_TIMER,
+    MAX_MEMBERS,
+    Active,
+    Heard,
+    LinkDown,
+    LinkUp,
+    Tell,
+    Unreachable,
+    roster_hash,
+)
 from p2pfl.membership import Input as MembershipInput
 from p2pfl.membership import Output as MembershipOutput
 from p2pfl.model import Array, Scalar, Snapshot
 from p2pfl.protocols.protocol import ExchangeProtocol
-from p2pfl.replay import Marks
+from p2pfl.replay import Marks, RepeatedError
 from p2pfl.roster import GraphWiring, TrustWiring, WiringFactory
 from p2pfl.trust import Trust, TrustChanged, Words
 
 KEPT = "kept"
+MAX_MET = 4 * MAX_MEMBERS  # former members; beyond, those of whom no model came are forgotten
 REFUSALS: Mapping[str, str] = {  # what is said to the sender of a model that is not wanted
     "not_trusted": "this node takes no models from you",
     "muted": "too many of your models were unfit",
@@ -94,6 +105,16 @@ class Roster(Protocol):
 
     def touch(self, peer: str, now_s: float) -> None:
         """Something has arrived from a linked peer."""
+        ...
+
+
+@runtime_checkable
+class Watching(Protocol):
+    """A protocol that counts the models of rounds that it had left behind."""
+
+    @property
+    def late(self) -> Mapping[str, int]:
+        """By sender."""
         ...
 
 
@@ -147,6 +168,16 @@ class Node:
         hood = self._view.neighbourhood(round)
         return frozenset((*hood.send_to, *hood.receive_weights))
 
+    def counts(self) -> dict[str, int]:
+        """How often each gate of this node has stopped something, by its word."""
+        found = {f"refused {why}": count for why, count in (self.refused + self.finite.reasons).items()}
+        late = sum(self._protocol.late.values()) if isinstance(self._protocol, Watching) else 0
+        return found | {
+            "withheld": self.finite.withheld,
+            "rolled_back": self.finite.rolled_back,
+            "late": late,
+        }
+
     @property
     def is_running(self) -> bool:
         """Has the protocol been started?"""
@@ -160,6 +191,8 @@ class Node:
     def objection(self, sender: str, *, start: int, sequence: int) -> RemoteError | None:
         """Why a message with arrays from this sender would not come in now, with the code for the sender."""
         code = self._gate(sender, start, sequence)
+        if code == "duplicate":
+            return RepeatedError(REFUSALS[code], self._marks.mark(sender))
         return None if code == KEPT else RemoteError(REFUSALS[code], code=code)
 
     def handle(self, event: NodeInput, now_s: float) -> list[NodeEffect]:
@@ -319,6 +352,8 @@ class Node:
         if self._graph is None or self._wiring is None or roster is not self._roster:
             self._graph, self._roster = self._wire(roster, linked), roster
             self._met = self._met | self._graph.everyone if self._met else self._graph.everyone
+            if len(self._met) > MAX_MET:  # a model is held of nobody else
+                self._met = self._graph.everyone | self._marks.senders
         graph = self._graph
         # A linked peer may be heard before rumours make it a member: what it says then counts later.
         everyone = graph.everyone if linked <= graph.everyone else graph.everyone | linked

@@ -7,10 +7,19 @@ file as what the protocol made of it.  No clock has a part in it.
 
 from collections.abc import Mapping
 
+from p2pfl.errors import RemoteError
 from p2pfl.model import Scalar
 
 MAX_MARKS = 4096  # senders; the one that was heard longest ago gives way
 KEY = "node.marks"
+
+
+class RepeatedError(RemoteError):
+    """A message is not above the ``mark`` of its sender, who is told it: it may have lost its own numbers."""
+
+    def __init__(self, what: str, mark: tuple[int, int]) -> None:
+        super().__init__(what, code="duplicate")
+        self.mark = mark
 
 
 class Marks:

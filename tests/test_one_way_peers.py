@@ -163,8 +163,6 @@ async def test_peers_over_memory_merge_only_what_they_accept(seed: int) -> None:
     assert observer.unwanted + kept_out > 0  # the gates had something to keep out
 
 
-# A listener that closes in the instant in which it has accepted somebody leaves that socket to the collector.
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(RUNS))
 async def test_peers_over_tcp_merge_only_what_they_accept(seed: int, tmp_path: Path) -> None:

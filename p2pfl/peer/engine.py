@@ -54,6 +54,15 @@ class Engine:
         else:
             self._tasks.begin(self._handle_in(self._worker))
 
+    def put_first(self, event: NodeInput) -> None:
+        """Handle an event before those that wait, in place of any of its kind among them."""
+        if self._is_closed or not self._is_busy:
+            self.put(event)
+            return
+        kept = [each for each in self._events if type(each) is not type(event)]
+        self._events.clear()
+        self._events.extend([event, *kept])
+
     async def close(self) -> None:
         """Handle nothing more.
 

@@ -12,8 +12,7 @@ the other side has lost the first, with whatever was under way, and the owner is
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from math import inf
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,18 +22,18 @@ from p2pfl.peer.linking import UNNEEDED, Surplus
 from p2pfl.peer.links_owner import LinksOwner
 from p2pfl.peer.pings import Pings
 from p2pfl.peer.silence import Silence
+from p2pfl.peer.targets import Target, has_room, superfluous
 from p2pfl.peer.tasks import Tasks
 from p2pfl.transports.transport import Link, Transport
 from p2pfl.wire.limits import Limits
-from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Receipt
+from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Receipt, Reject
 from p2pfl.wire.ping import Ping, Pong
 
-MAX_PEERS = 256  # hinted at and not yet members
-MAX_ADDRESSES = 4  # per peer, the newest kept
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 30.0
 YIELD_S = 1.5
 RETIRE_S = 5.0
+MAX_RETIRED = 2  # links to one peer that are not in use; of more the oldest is cut
 SAME_TIME_S = 10.0  # within it two attempts count as simultaneous: what connecting and greeting may take
 HOPELESS_CODES = frozenset(
     {
@@ -42,17 +41,6 @@ HOPELESS_CODES = frozenset(
         *("not_listed", "wrong_network_key", "no_tls"),
     }
 )  # trying again soon would not help
-
-
-@dataclass(slots=True)
-class _Target:
-    """One peer, or one address whose peer is not known yet, and the attempts to reach it."""
-
-    id: str
-    addresses: list[str] = field(default_factory=list)
-    attempts: asyncio.Task[None] | None = None
-    news: asyncio.Event = field(default_factory=asyncio.Event)  # a new address, or a link that is lost
-    linked_s: float = -inf  # when it was linked last
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +73,9 @@ class Links:
         self._links: dict[str, _Use] = {}  # by peer
         self._received: dict[str, int] = {}  # bytes by peer, when last asked
         self._left: dict[str, str] = {}  # peer -> the code of its good-bye
-        self._retired: set[Link] = set()  # not in use, what they hold still arrives
+        self._retired: dict[Link, None] = {}  # not in use, what they hold still arrives; the oldest first
         self._owed: dict[tuple[str, int], list[Link]] = {}  # receipts: (peer, sequence) -> where it came
-        self._targets: dict[str, _Target] = {}  # by id, or by address while the id is unknown
+        self._targets: dict[str, Target] = {}  # by id, or by address while the id is unknown
         self._wanted: frozenset[str] = frozenset()
         self._known: frozenset[str] = frozenset()
         self._surplus = Surplus()
@@ -116,6 +104,11 @@ class Links:
     def linked(self) -> Mapping[str, Greeting]:
         """Peers with a link in use, and what they said of themselves."""
         return {peer: use.link.peer for peer, use in self._links.items()}
+
+    @property
+    def connected(self) -> frozenset[str]:
+        """Peers with any link at all, also one that is in use no more."""
+        return frozenset(self._links) | {link.peer.id for link in self._retired}
 
     def active(self) -> list[str]:
         """Peers from which bytes have arrived since this was last asked."""
@@ -156,13 +149,16 @@ class Links:
             self._forget(key, hint.address)
         elif hint.id and not self._may_dial(hint.id):
             return
-        elif hint.id != self._me and (key in self._targets or len(self._targets) < MAX_PEERS):
+        elif hint.id != self._me and (key in self._targets or has_room(self._targets, self._wanted)):
             self._aim(key, hint.id, hint.address)
+            self._targets[key].is_hinted = True
 
     def want(self, wanted: Mapping[str, str], known: frozenset[str]) -> None:
         """Keep links to these (id -> address, "" if unknown); other ``known`` members are let go in time."""
         self._wanted, self._known = frozenset(wanted), known
         self._surplus.forget(known)
+        for key in superfluous(self._targets, self._wanted, self._links):
+            self._drop(key)
         for peer, address in wanted.items():
             if peer not in self._links and self._may_dial(peer):
                 self._aim(peer, peer, address)
@@ -224,13 +220,13 @@ class Links:
         """The owner's word on what waits for a peer."""
         return self._owner.may_leave(link.peer.id)
 
-    def refused(self, link: Link, code: str, text: str, *, unsent: Envelope | None) -> None:
+    def refused(self, link: Link, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
         """A peer does not want, or has not kept, a model of ours."""
-        self._owner.model_refused(link.peer.id, code, text, unsent=unsent)
+        self._owner.model_refused(link.peer.id, answer, unsent=unsent)
 
     def link_down(self, link: Link, reason: str) -> None:
         """A connection is gone; the peer is, if it was the one in use."""
-        self._retired.discard(link)
+        self._retired.pop(link, None)
         for key in [key for key, links in self._owed.items() if link in links]:
             del self._owed[key]
         if not self._is_used(link):
@@ -274,7 +270,11 @@ class Links:
         return dialled != old.dialled and old.dialled == (self._me < old.link.peer.id)
 
     def _retire(self, link: Link) -> None:
-        self._retired.add(link)
+        self._retired.setdefault(link)
+        same = [each for each in self._retired if each.peer.id == link.peer.id]
+        for oldest in same[:-MAX_RETIRED]:
+            del self._retired[oldest]
+            oldest.cut("duplicate", "other links are in use")
         asyncio.get_running_loop().call_later(RETIRE_S, self._end_retired, link)
 
     def _end_retired(self, link: Link) -> None:
@@ -287,25 +287,20 @@ class Links:
             self._retire(link)
 
     def _learn_address(self, peer: Greeting) -> None:
-        if peer.address and (peer.id in self._targets or len(self._targets) < MAX_PEERS):
-            self._note(self._targets.setdefault(peer.id, _Target(peer.id)), peer.address)
+        if peer.address and (peer.id in self._targets or has_room(self._targets, self._wanted)):
+            self._targets.setdefault(peer.id, Target(peer.id)).note(peer.address)
         # An address that was dialled without knowing whom has got its answer.
         unnamed = self._targets.get(peer.address)
         if unnamed is not None and not unnamed.id:
             self._drop(peer.address)
 
     def _aim(self, key: str, peer: str, address: str) -> None:
-        target = self._targets.setdefault(key, _Target(peer))
+        target = self._targets.setdefault(key, Target(peer))
         if address:
-            self._note(target, address)
+            target.note(address)
         self._wake(target)
 
-    def _note(self, target: _Target, address: str) -> None:
-        if address not in target.addresses:
-            target.addresses = [address, *target.addresses][:MAX_ADDRESSES]
-            target.news.set()
-
-    def _wake(self, target: _Target) -> None:
+    def _wake(self, target: Target) -> None:
         if self._is_closing:
             return
         if target.attempts is None or target.attempts.done():
@@ -326,7 +321,7 @@ class Links:
             target.addresses = []
             target.news.set()
 
-    def _is_needed(self, target: _Target) -> bool:
+    def _is_needed(self, target: Target) -> bool:
         if not target.id:
             return True
         if target.id in self._links:
@@ -335,7 +330,7 @@ class Links:
             return False
         return target.id in self._wanted or target.id not in self._known
 
-    async def _pursue(self, target: _Target) -> None:
+    async def _pursue(self, target: Target) -> None:
         """Try the addresses of one target until it is linked or no longer needed."""
         if target.id and self._me > target.id:
             await asyncio.sleep(YIELD_S)
@@ -358,11 +353,11 @@ class Links:
             await self._pause(target, delay_s * self._rng.uniform(0.5, 1.0))
             delay_s = min(2 * delay_s, LAST_RETRY_S)
 
-    async def _pause(self, target: _Target, delay_s: float) -> None:
+    async def _pause(self, target: Target, delay_s: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(target.news.wait(), delay_s)
 
-    async def _try_all(self, target: _Target) -> TransportError | RemoteError | None:
+    async def _try_all(self, target: Target) -> TransportError | RemoteError | None:
         """None when one address has answered, else the last error."""
         last: TransportError | RemoteError | None = None
         for address in list(target.addresses):

@@ -3,7 +3,7 @@
 from typing import Protocol
 
 from p2pfl.errors import RemoteError, TransportError
-from p2pfl.wire.packets import Envelope, Greeting, Offer, Packet
+from p2pfl.wire.packets import Envelope, Greeting, Offer, Packet, Receipt, Reject
 
 
 class LinksOwner(Protocol):
@@ -33,6 +33,6 @@ class LinksOwner(Protocol):
         """May a model be offered to this peer now?"""
         ...
 
-    def model_refused(self, peer: str, code: str, text: str, *, unsent: Envelope | None) -> None:
+    def model_refused(self, peer: str, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
         """A peer has rejected the offer of ``unsent``, or, if that is None, not kept what it received."""
         ...

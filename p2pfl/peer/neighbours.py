@@ -12,17 +12,35 @@ from p2pfl.membership import Heard, Heartbeat, LinkDown, LinkUp, Unreachable
 from p2pfl.node import KEPT, REFUSALS, Node, NodeInput, Settle
 from p2pfl.peer.linking import UNNEEDED
 from p2pfl.peer.links import Links
+from p2pfl.peer.numbering import Numbering
 from p2pfl.peer.status import Tally
 from p2pfl.trust import Trust, TrustChanged
-from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Receipt
+from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Receipt, Reject
 
 REFUSED_EVERY_S = 60.0  # the same reason about the same peer is said once in this time
 MAX_SAID = 1024
 HERE = {  # why a model was not wanted, or not kept, here
     "not_trusted": "its models are not accepted here",
+    "malformed": "its offer has no number",
     "duplicate": "its message is not newer than what we had from it",
     **REASONS,
 }
+
+# What others may say of our models: a word of their own would be one more entry for each.
+KNOWN_CODES = frozenset(
+    {
+        *REFUSALS,
+        "malformed",
+        "wrong_schema",
+        "too_big",
+        "bad_hash",
+        "bad_size",
+        "bad_norm",
+        "stale",
+        "disk_full",
+        "paused",
+    }
+)
 
 Report: TypeAlias = Callable[[str, Mapping[str, object]], None]
 
@@ -40,6 +58,7 @@ class Neighbours:
         admission: Admission | None,
         *,
         put: Callable[[NodeInput], None],
+        put_first: Callable[[NodeInput], None],
         report: Report,
         problem: Report,
     ) -> None:
@@ -47,11 +66,13 @@ class Neighbours:
         self._tally = tally
         self._admission = admission
         self._put = put
+        self._put_first = put_first
         self._report = report
         self._problem = problem
         self._trust = node.trust  # the newest lists; the node may hear of them later, in another thread
         self._said: dict[tuple[str, str], float] = {}  # (peer, code) -> when it was said last
         self.links: Links
+        self.numbering: Numbering
 
     @property
     def trust(self) -> Trust:
@@ -67,8 +88,8 @@ class Neighbours:
         if self._admission is not None:
             self._admission.change(trust)
         self._trust = trust
-        self._put(TrustChanged(self.trust))
-        for peer in list(self.links.linked):
+        self._put_first(TrustChanged(self.trust))  # before models that have arrived and wait
+        for peer in sorted(self.links.connected):
             if not self.trust.admits(peer):
                 self.links.cut(peer, "not_admitted", "the trust between us has ended")
             elif _pair(before, peer) != _pair(self.trust, peer):
@@ -78,6 +99,7 @@ class Neighbours:
 
     def peer_up(self, peer: Greeting) -> None:
         """A first link to this process of the peer is up."""
+        self._tally.forget()
         self._report("peer.up", {"peer": peer.id, "name": peer.name, "address": peer.address})
         if (
             self._admission is not None and self.trust is not self._node.trust
@@ -133,6 +155,8 @@ class Neighbours:
         """Why what a peer offers is not wanted: gate 3 of one-way trust, before a byte of it flows."""
         if not self.trust.accepts(peer):
             found: RemoteError | None = RemoteError(REFUSALS["not_trusted"], code="not_trusted")
+        elif offer.sequence == 0:  # it could be played again for ever, and no receipt would answer it
+            found = RemoteError("the offer has no number", code="malformed")
         else:
             found = self._node.objection(peer, start=offer.start, sequence=offer.sequence)
         if found is not None:
@@ -145,8 +169,11 @@ class Neighbours:
         self._tally.withheld += not is_shared
         return is_shared
 
-    def model_refused(self, peer: str, code: str, text: str, *, unsent: Envelope | None) -> None:
+    def model_refused(self, peer: str, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
         """A peer has rejected the offer of a model of ours, or not kept what it received."""
+        code, text = (answer.code if answer.code in KNOWN_CODES else "other"), answer.text
+        if isinstance(answer, Reject) and code == "duplicate":
+            self.numbering.refused(peer, answer.mark)
         self._tally.refused_there[peer, code] += 1
         if unsent is not None:
             self._tally.note_unsent(peer, unsent.message)

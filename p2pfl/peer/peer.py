@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import count
 from typing import assert_never
 
 import numpy as np
@@ -44,6 +43,7 @@ from p2pfl.peer.faults import Faults
 from p2pfl.peer.linking import members_to_link
 from p2pfl.peer.links import Links
 from p2pfl.peer.neighbours import Neighbours, Report
+from p2pfl.peer.numbering import Numbering
 from p2pfl.peer.outgoing import Outgoing
 from p2pfl.peer.pings import Echoes
 from p2pfl.peer.status import PeerRow, PeerStatus, Tally, peer_rows
@@ -75,6 +75,7 @@ class Surroundings:
     discoveries: Sequence[Discovery]
     store: Callable[[Checkpoint], None]  # blocks; raises StateError
     report: Report  # a dotted event name and its facts
+    renumber: Callable[[int], None] = lambda _start: None  # blocks until a start's number is on disk
     admission: Admission | None = None  # with secure links: whom to dial, and who has proved what
 
 
@@ -106,6 +107,7 @@ class Peer:
             self._tally,
             admission,
             put=self._put,
+            put_first=self._put_first,
             report=surroundings.report,
             problem=self._report_problem,
         )
@@ -123,7 +125,10 @@ class Peer:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._stopping: asyncio.Future[None] | None = None
         self._seen: View | None = None
-        self._sequences = count(1)  # of the messages with arrays
+        # The start is the first incarnation of this process, not one that membership has raised meanwhile.
+        self._numbering = self._neighbours.numbering = Numbering(
+            greeting.incarnation, surroundings.renumber, surroundings.report
+        )
 
     async def run(self) -> None:
         """Listen, look for peers, and take part until ``stop``; raises ConfigError if it cannot listen."""
@@ -176,7 +181,8 @@ class Peer:
         members = len(self.membership.roster)
         linked = len(self.membership.roster.keys() & self._links.linked.keys())
         roster = self.node.roster_hash.hex()
-        return self._tally.status(self._state(), members=members, linked=linked, roster=roster)
+        counts = self._tally.counts() | self.node.counts() | {"link failures": self._faults.count}
+        return self._tally.status(self._state(), members=members, linked=linked, roster=roster, counts=counts)
 
     def peers(self) -> list[PeerRow]:
         """Every other member ever heard of, sorted by id."""
@@ -189,6 +195,9 @@ class Peer:
 
     def _put(self, event: NodeInput) -> None:
         self._engine.put(event)
+
+    def _put_first(self, event: NodeInput) -> None:
+        self._engine.put_first(event)
 
     def _state(self) -> str:
         if self._workshop.is_paused:
@@ -222,6 +231,7 @@ class Peer:
         if self.node.is_running and not self._engine.has_failed:
             self._outgoing.put(self._checkpoint())
         await self._outgoing.flush()
+        await self._numbering.close()
         for discovery in discoveries:
             await discovery.close()
         await self._links.close()
@@ -281,9 +291,8 @@ class Peer:
 
     def _send(self, effect: Send) -> None:
         message = effect.message
-        # The start is the first incarnation of this process, not one that membership has raised meanwhile.
-        sequence = next(self._sequences) if message.has_arrays else 0
-        envelope = Envelope(message, self.node.roster_hash, self._greeting.incarnation, sequence)
+        start, sequence = self._numbering.next() if message.has_arrays else (0, 0)
+        envelope = Envelope(message, self.node.roster_hash, start, sequence)
         if self._links.send(effect.to, envelope, effect.replaces):
             self._tally.note_sent(effect.to, message)
 

@@ -11,6 +11,8 @@ from p2pfl.model import Model
 from p2pfl.node import Node
 from p2pfl.wire.packets import Greeting
 
+MAX_PEERS = 8192  # entries of a table by peer; the oldest give way
+
 
 @dataclass(frozen=True, slots=True)
 class PeerStatus:
@@ -29,6 +31,7 @@ class PeerStatus:
     messages_sent: int  # heartbeats not counted
     roster: str  # short hash, hexadecimal
     last_problem: str
+    counts: Mapping[str, int]  # what the gates and limits of this node stopped, by their words
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,30 @@ class Tally:
     evaluation: Evaluation | None = None
     last_problem: str = ""
 
-    def status(self, state: str, *, members: int, linked: int, roster: str) -> PeerStatus:
+    def counts(self) -> dict[str, int]:
+        """What was refused on links, by either side, and what was not sent after all."""
+        here, there = Counter[str](), Counter[str]()
+        for (_, code), count in self.refused.items():
+            here[code] += count
+        for (_, code), count in self.refused_there.items():
+            there[code] += count
+        found = {f"refused {code}": count for code, count in here.items()}
+        found |= {f"refused there {code}": count for code, count in there.items()}
+        return found | {"not shared any more": self.withheld}
+
+    def forget(self) -> None:
+        """Whoever comes and goes under ever new ids leaves no more than ``MAX_PEERS`` of them here."""
+        tables: tuple[
+            dict[str, int] | dict[tuple[str, str], int] | dict[str, bytes] | dict[str, tuple[float, int]], ...
+        ]
+        tables = (self.models_sent, self.models_received, self.refused, self.refused_there)
+        for table in (*tables, self.rosters, self.last_model):
+            for key in list(table)[: max(0, len(table) - MAX_PEERS)]:
+                del table[key]  # type: ignore[arg-type]  # a key of this very table
+
+    def status(
+        self, state: str, *, members: int, linked: int, roster: str, counts: Mapping[str, int]
+    ) -> PeerStatus:
         """The node at a glance."""
         seen = self.evaluation
         return PeerStatus(
@@ -93,6 +119,7 @@ class Tally:
             messages_sent=self.messages_sent,
             roster=roster,
             last_problem=self.last_problem,
+            counts=counts,
         )
 
     def traffic(self) -> dict[str, int]:

@@ -108,6 +108,7 @@ class MemoryLink:
                 sequence = packet.sequence if message.has_arrays else None
                 self._sending.put(_read_only(packet), sequence=sequence, replaces=replaces)
             case Heartbeat() | Ping() | Pong():
+                self._echoes.sent(packet)
                 self._controls.put_control(packet)
             case Goodbye(code, text):
                 self.close(code, text)
@@ -195,21 +196,24 @@ class MemoryLink:
                 self._sending.body_sent()
                 self._launch(body)
                 self._pump()
-            case Reject(_, code, text):
-                self._owner.refused(self, code, text, unsent=self._sending.rejected(parcel))
+            case Reject():
+                self._owner.refused(self, parcel, unsent=self._sending.rejected(parcel))
                 self._pump()
             case Receipt():
                 self._take_receipt(parcel)
             case Ping(payload):
                 if self._echoes.take(asyncio.get_running_loop().time()):
                     self.send(Pong(payload))
+            case Pong():
+                self._echoes.returned()
+                self._take_packet(parcel)
             case _:
                 self._take_packet(parcel)
 
     def _take_receipt(self, receipt: Receipt) -> None:
         self._sending.receipt(receipt)
         if receipt.code != KEPT:
-            self._owner.refused(self, receipt.code, receipt.text, unsent=None)
+            self._owner.refused(self, receipt, unsent=None)
         self._pump()
 
     def _take_packet(self, packet: Packet) -> None:
@@ -294,9 +298,9 @@ class MemoryTransport:
         """May a model be offered to the other end now?"""
         return self._handler.may_leave(link, envelope)
 
-    def refused(self, link: MemoryLink, code: str, text: str, *, unsent: Envelope | None) -> None:
+    def refused(self, link: MemoryLink, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
         """The other end does not want, or has not kept, a model of ours."""
-        self._handler.refused(link, code, text, unsent=unsent)
+        self._handler.refused(link, answer, unsent=unsent)
 
     def ended(self, link: MemoryLink, reason: str) -> None:
         """One of our links is over."""

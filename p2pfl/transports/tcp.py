@@ -11,6 +11,7 @@ import asyncio
 import errno
 import os
 import ssl
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
@@ -67,6 +68,7 @@ class TcpTransport:
         self._strangers = Strangers(limits, self._report)
         self._guests = Guests(limits, self._is_guest)
         self._waiting: dict[TcpLink, None] = {}  # for memory, longest first
+        self._hits: Counter[str] = Counter()  # of links that have ended
         self._is_closed = False
         self._all_ended = asyncio.Event()
 
@@ -140,6 +142,11 @@ class TcpTransport:
                 connecting.cancel()
             raise
 
+    @property
+    def hits(self) -> Counter[str]:
+        """How often limits were hit that end no link: packets dropped, offers that waited."""
+        return sum((link.hits for link in self._links), start=Counter(self._hits))
+
     def change_limits(self, limits: Limits) -> None:
         """Other limits for links from now on, and for the memory of all; links that are up keep the rest.
 
@@ -161,7 +168,7 @@ class TcpTransport:
         if self._server is not None:
             self._server.close()
         if self._door is not None:
-            await self._door.close()
+            self._door.close()
         for link in list(self._links):
             if link.is_up:
                 link.close("leaving")
@@ -215,6 +222,8 @@ class TcpTransport:
         match stage:
             case Stage.CONNECTED:
                 self._connected(link)
+            case Stage.PROVED:  # a crowd does not push it out any more
+                self._strangers.greeted(link)
             case Stage.UP:
                 self._strangers.greeted(link)
                 self._guests.came(link)
@@ -237,6 +246,7 @@ class TcpTransport:
 
     def _ended(self, link: TcpLink) -> None:
         self._links.discard(link)
+        self._hits += link.hits
         self._strangers.left(link)
         self._guests.left(link)
         self._waiting.pop(link, None)

@@ -33,7 +33,7 @@ class TcpExchange:
         *,
         objection: Callable[[Offer], RemoteError | None],
         traffic: Traffic,
-        refused: Callable[[str, str, Envelope | None], None],
+        refused: Callable[[Reject | Receipt, Envelope | None], None],
         wait: Callable[[], None],
         give_up: Callable[[RemoteError], None],
     ) -> None:
@@ -61,10 +61,10 @@ class TcpExchange:
                 self._writer.accepted(sequence)
             case Reject():
                 self._rest_or_report(arrival, self._writer.rejected(arrival))
-            case Receipt(_, code, text):
+            case Receipt(_, code):
                 self._writer.offers.receipt(arrival)
                 if code != KEPT:
-                    self._refused(code, text, None)
+                    self._refused(arrival, None)
                 self._writer.more()
             case _:
                 assert_never(arrival)
@@ -122,7 +122,7 @@ class TcpExchange:
 
     def _rest_or_report(self, answer: Reject, envelope: Envelope) -> None:
         if answer.code != BUSY:
-            self._refused(answer.code, answer.text, envelope)
+            self._refused(answer, envelope)
             return
         longest_s = self._limits.offer_again_s
         rest_s = np.random.default_rng().uniform(longest_s / 10, longest_s)  # that not all come at once
@@ -137,7 +137,7 @@ class TcpExchange:
 
     def _check_pace(self, mark: int, until_s: float) -> None:
         self._watch = None
-        if self._inbound.offers.size_bytes == 0:
+        if not self._inbound.offers.is_accepted:
             return  # it has arrived
         limits, here = self._limits, self._inbound.body_bytes
         # Our answer may stand behind a body of our own; an offer of ours that nobody answers excuses nothing.

@@ -1,6 +1,7 @@
 """One TCP connection: proofs and greetings first, then packets both ways, until either side closes it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import assert_never, cast
@@ -10,6 +11,7 @@ from p2pfl.identity.admission import NotAdmittedError
 from p2pfl.membership import Heartbeat
 from p2pfl.transports.addresses import as_dialled
 from p2pfl.transports.fence import Fence, tell_of_connection
+from p2pfl.transports.guests import Objection
 from p2pfl.transports.opening import Opening
 from p2pfl.transports.tcp_exchange import TcpExchange
 from p2pfl.transports.tcp_socket import TcpSocket
@@ -17,7 +19,7 @@ from p2pfl.transports.tcp_surroundings import Stage, Surroundings
 from p2pfl.transports.tcp_writer import Outgoing, TcpWriter
 from p2pfl.wire.greetings import refusal
 from p2pfl.wire.heartbeat_codec import encode_heartbeat
-from p2pfl.wire.inbound import Arrival, Inbound, Proof
+from p2pfl.wire.inbound import Arrival, Inbound, Proof, Skipped
 from p2pfl.wire.link_codec import Refused, encode_goodbye, encode_greeting, encode_refused
 from p2pfl.wire.message_codec import OfferedMessage, encode_message
 from p2pfl.wire.packets import Accept, Envelope, Goodbye, Greeting, Packet, Receipt, Reject
@@ -54,6 +56,7 @@ class TcpLink(asyncio.BufferedProtocol):
         self._writer: TcpWriter
         self.traffic: Traffic
         self._exchange: TcpExchange
+        self._told: Greeting | None = None  # what a proved peer has heard of us
         self._peer: Greeting | None = None  # set while the link is up
         self._reason = ""  # why the link ends, once it does
         self._timer: asyncio.TimerHandle | None = None  # the deadline of what goes on now
@@ -91,6 +94,16 @@ class TcpLink(asyncio.BufferedProtocol):
         """Packets in the outbox, of which none has begun to be sent."""
         return self._writer.waiting
 
+    @property
+    def hits(self) -> Counter[str]:
+        """Limits that were hit on this link without ending it."""
+        return Counter(
+            dropped=self._writer.dropped,
+            unanswered_pings=self._echoes.dropped,
+            delayed_offers=self.traffic.delayed,
+            busy=self._inbound.offers.busy,
+        )
+
     def send(self, packet: Packet, replaces: str = "") -> None:
         """Queue a packet; never blocks; drops as the outbox's limit and ``replaces`` say."""
         match packet:
@@ -100,6 +113,7 @@ class TcpLink(asyncio.BufferedProtocol):
             case Heartbeat():
                 self._writer.send_control(encode_heartbeat(packet))
             case Ping() | Pong():
+                self._echoes.sent(packet)
                 self._writer.send_control(encode_ping(packet))
             case Goodbye(code, text):
                 self.close(code, text)
@@ -239,24 +253,34 @@ class TcpLink(asyncio.BufferedProtocol):
             case Goodbye(code, text):
                 self._shared.handler.packet_received(self, arrival)
                 self.abort(f"{code}: {text}" if text else code)
-            case Ping(payload):
-                if self._echoes.take(asyncio.get_running_loop().time()):
-                    self.send(Pong(payload))
-            case Pong():
-                self._shared.handler.packet_received(self, arrival)
-            case Envelope() | Heartbeat():
-                self.traffic.note(arrival, asyncio.get_running_loop().time())
-                self._shared.handler.packet_received(self, arrival)
+            case Envelope() | Heartbeat() | Ping() | Pong() | Skipped():
+                self._take_packet(arrival)
             case OfferedMessage() | Accept() | Reject() | Receipt():
                 self._exchange.take(arrival)
             case _:
                 assert_never(arrival)
 
+    def _take_packet(self, packet: Packet | Skipped) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if self._peer is None:
+            return  # a frame to skip; the greeting's own limits have counted it
+        self.traffic.note(packet, now_s)
+        match packet:
+            case Skipped():
+                return
+            case Ping(payload):
+                if self._echoes.take(now_s):
+                    self.send(Pong(payload))
+                return
+            case Pong():
+                self._echoes.returned()
+        self._shared.handler.packet_received(self, packet)
+
     def _may_leave(self, envelope: Envelope) -> bool:
         return self._shared.handler.may_leave(self, envelope)
 
-    def _refused(self, code: str, text: str, unsent: Envelope | None) -> None:
-        self._shared.handler.refused(self, code, text, unsent=unsent)
+    def _refused(self, answer: Reject | Receipt, unsent: Envelope | None) -> None:
+        self._shared.handler.refused(self, answer, unsent=unsent)
 
     def _give_up(self, error: RemoteError) -> None:
         self._break_off(error, error)
@@ -273,7 +297,9 @@ class TcpLink(asyncio.BufferedProtocol):
         if answer:
             self._writer.send_control(answer)
         if self._opening.is_proved:
-            self._writer.send_control(encode_greeting(self._own_greeting()))
+            self._told = self._own_greeting()
+            self._writer.send_control(encode_greeting(self._told))
+            self._shared.tell(self, Stage.PROVED)
 
     def _own_greeting(self) -> Greeting:
         """What we say of ourselves, and to a proved peer whether we accept it and share with it."""
@@ -287,7 +313,7 @@ class TcpLink(asyncio.BufferedProtocol):
         ours = self._own_greeting()
         if self._opening is not None:  # what it says of its id is never believed: it has proved one
             theirs = replace(theirs, id=self._opening.peer, network=ours.network)
-        objections = refusal(ours, theirs) or self._shared.objection(theirs.id)
+        objections = refusal(ours, theirs) or self._change(ours) or self._shared.objection(theirs.id)
         if objections is not None:
             self._break_off(*objections)
             return
@@ -300,6 +326,17 @@ class TcpLink(asyncio.BufferedProtocol):
         self._shared.handler.link_up(self, dialled=self.is_dialled)
         if not self.outcome.done():
             self.outcome.set_result(None)
+
+    def _change(self, ours: Greeting) -> Objection | None:
+        """The lists may have changed since it was proved, when only links that were up were cut."""
+        if self._shared.security is None or self._told is None:
+            return None
+        assert self._opening is not None
+        if not self._shared.security.admission.trust.admits(self._opening.peer):
+            return _alike(RemoteError("the trust between us has ended", code="not_admitted"))
+        if (ours.accepts_you, ours.shares_with_you) == (self._told.accepts_you, self._told.shares_with_you):
+            return None
+        return _alike(RemoteError("other trust lists are in force", code="trust_changed"))
 
     def _break_off(self, here: RemoteError, there: RemoteError) -> None:
         """End the link over a fault of the peer's, told in its own words."""
@@ -347,6 +384,11 @@ class TcpLink(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _alike(error: RemoteError) -> Objection:
+    """An objection in the same words for both sides."""
+    return error, error
 
 
 def _for_the_peer(error: RemoteError) -> RemoteError:

@@ -21,6 +21,7 @@ class Stage(Enum):
     """What a link tells its transport of itself."""
 
     CONNECTED = "connected"
+    PROVED = "proved"  # of a secure link: who it is has been proved, and may come in; it is to greet next
     UP = "up"  # both sides have greeted
     WAITING = "waiting"  # an offer waits for memory: ``retry`` when there may be some
     ENDED = "ended"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from p2pfl.errors import RemoteError
-from p2pfl.wire.packets import Envelope, Greeting, Offer, Packet
+from p2pfl.wire.packets import Envelope, Greeting, Offer, Packet, Receipt, Reject
 
 
 class Link(Protocol):
@@ -60,7 +60,7 @@ class LinkHandler(Protocol):
         """May this message with arrays be offered to the peer now?  It was put in the outbox earlier."""
         ...
 
-    def refused(self, link: Link, code: str, text: str, *, unsent: Envelope | None) -> None:
+    def refused(self, link: Link, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
         """The peer has rejected the offer of ``unsent``, or, if that is None, not kept what it received."""
         ...
 

@@ -32,8 +32,13 @@ class Proof:
     payload: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A frame of a later minor version: it means nothing here, and counts."""
+
+
 Exchanged: TypeAlias = OfferedMessage | Accept | Reject | Receipt
-Arrival: TypeAlias = Proof | Greeting | Refused | Packet | Exchanged
+Arrival: TypeAlias = Proof | Skipped | Greeting | Refused | Packet | Exchanged
 
 _DECODERS: Mapping[FrameType, Callable[[bytes], Arrival]] = {
     FrameType.INFO: decode_greeting,
@@ -153,12 +158,12 @@ class Inbound:
             return False, None
         return True, self._decoded(known, payload)
 
-    def _decoded(self, type: FrameType | None, payload: bytes) -> Arrival | None:
+    def _decoded(self, type: FrameType | None, payload: bytes) -> Arrival:
         if self._owner is None:
             self._check_greeting_budget()
         match type:
-            case None:  # a frame to skip
-                return None
+            case None:
+                return Skipped()
             case FrameType.HELLO | FrameType.AUTH | FrameType.WELCOME:
                 return Proof(type, payload)
             case FrameType.OFFER:

@@ -34,6 +34,7 @@ REFUSAL_CODES: Mapping[str, int] = {
     "probe": 13,  # who looks, and wants no link
     "crowded": 14,
     "wrong_schema": 15,
+    "trust_changed": 16,
 }
 _WORDS = {number: word for word, number in REFUSAL_CODES.items()}
 MAX_REASON = 500  # characters of a refusal, which quotes the words of two plans or models

@@ -18,6 +18,7 @@ from enum import Enum
 from typing import Generic, TypeAlias, TypeVar
 
 from p2pfl.errors import RemoteError
+from p2pfl.replay import RepeatedError
 from p2pfl.wire.limits import Limits
 from p2pfl.wire.outbox import Outbox
 from p2pfl.wire.packets import BUSY, Accept, Offer, Receipt, Reject
@@ -150,6 +151,7 @@ class ReceivingHalf:
         self._offer: Offer | None = None
         self._patience_s = 0.0  # until when it waits for memory
         self._owed: deque[int] = deque()
+        self.busy = 0  # offers for which there was no memory in time
 
     @property
     def is_idle(self) -> bool:
@@ -167,6 +169,11 @@ class ReceivingHalf:
         return self._patience_s
 
     @property
+    def is_accepted(self) -> bool:
+        """Is a body under way?"""
+        return self._stage is _Stage.ACCEPTED
+
+    @property
     def size_bytes(self) -> int:
         """Of the body that comes next; 0 when none does."""
         return self._offer.size_bytes if self._offer and self._stage is _Stage.ACCEPTED else 0
@@ -182,7 +189,8 @@ class ReceivingHalf:
         assert self._offer is not None
         assert self._stage is _Stage.OFFERED
         if objection is not None:
-            return self._reject(self._offer, objection.code, objection.what)
+            mark = objection.mark if isinstance(objection, RepeatedError) else (0, 0)
+            return self._reject(self._offer, objection.code, objection.what, mark=mark)
         self._stage, self._patience_s = _Stage.WAITING, now_s + self._limits.offer_wait_s
         return self.retry(now_s)
 
@@ -194,6 +202,7 @@ class ReceivingHalf:
             self._stage = _Stage.ACCEPTED
             return Accept(self._offer.sequence)
         if now_s >= self._patience_s:
+            self.busy += 1
             return self._reject(self._offer, BUSY, "no memory for another model now")
         return None
 
@@ -215,9 +224,9 @@ class ReceivingHalf:
         self._owed.remove(sequence)
         return True
 
-    def _reject(self, offer: Offer, code: str, text: str) -> Reject:
+    def _reject(self, offer: Offer, code: str, text: str, *, mark: tuple[int, int] = (0, 0)) -> Reject:
         self._offer, self._stage = None, _Stage.NONE
-        return Reject(offer.sequence, code, text)
+        return Reject(offer.sequence, code, text, mark)
 
 
 def _misplaced(what: str) -> RemoteError:

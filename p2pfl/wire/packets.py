@@ -95,11 +95,15 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """The body of the offer is not wanted: a stable word (``not_trusted``), and a text for people."""
+    """The body of the offer is not wanted: a stable word (``not_trusted``), and a text for people.
+
+    With ``duplicate`` comes ``mark``, the (start, sequence) of the last message that came in; zeros for none.
+    """
 
     sequence: int
     code: str
     text: str = ""
+    mark: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)

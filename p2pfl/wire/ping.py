@@ -1,7 +1,7 @@
 """Pings and what comes back of them: the same bytes, so that a peer's answer can be timed.
 
-Whoever answers keeps an ``EchoAllowance``: pings beyond it are dropped without a word, since an answer costs
-as much as the question.
+Both ends keep an ``EchoAllowance``: pings beyond it are dropped without a word, since an answer
+costs as much as the question, and an answer that nobody asked for has no place.
 """
 
 from dataclasses import dataclass
@@ -28,9 +28,11 @@ class Pong:
 
 
 class EchoAllowance:
-    """How many pings of one peer are answered: a bucket that fills with ``ECHOES_PER_S``."""
+    """How many pings of a peer are answered (``ECHOES_PER_S``), and how many answers it owes."""
 
     def __init__(self) -> None:
+        self._awaited = 0
+        self.dropped = 0  # pings that were not answered
         self._left = ECHOES_PER_S
         self._since_s: float | None = None
 
@@ -40,9 +42,20 @@ class EchoAllowance:
             self._left = min(ECHOES_PER_S, self._left + (now_s - self._since_s) * ECHOES_PER_S)
         self._since_s = now_s
         if self._left < 1:
+            self.dropped += 1
             return False
         self._left -= 1
         return True
+
+    def sent(self, packet: object) -> None:
+        """Something is sent to the peer; to a ping it may answer, once."""
+        self._awaited += isinstance(packet, Ping)
+
+    def returned(self) -> None:
+        """An answer has come; raises RemoteError when none is awaited."""
+        if self._awaited == 0:
+            raise RemoteError("an answer to a ping that was not sent", code="unexpected_frame")
+        self._awaited -= 1
 
 
 def encode_ping(packet: Ping | Pong) -> bytes:

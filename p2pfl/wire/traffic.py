@@ -9,8 +9,10 @@ delayed, which makes the sender wait and is no fault.
 from p2pfl.errors import RemoteError
 from p2pfl.membership import Heartbeat
 from p2pfl.wire.gate import host_of
+from p2pfl.wire.inbound import Skipped
 from p2pfl.wire.limits import Limits
 from p2pfl.wire.packets import Envelope, Packet
+from p2pfl.wire.ping import Ping, Pong
 from p2pfl.wire.rates import TokenBucket
 
 
@@ -22,10 +24,11 @@ class Traffic:
         self._controls = TokenBucket(limits.control_frames_per_s * times, limits.control_frames_burst * times)
         self._offers = TokenBucket(limits.offers_per_s * times, limits.offers_burst * times)
         self.asked_s = now_s
+        self.delayed = 0  # offers that came too fast
 
-    def note(self, packet: Packet, now_s: float) -> None:
+    def note(self, packet: Packet | Skipped, now_s: float) -> None:
         """A packet has come; raises RemoteError with code ``too_fast`` for a flood of control frames."""
-        if not isinstance(packet, Heartbeat):
+        if not isinstance(packet, Heartbeat | Ping | Pong | Skipped):
             self.asked_s = now_s
         has_arrays = isinstance(packet, Envelope) and packet.message.has_arrays
         if not has_arrays and not self._controls.take(now_s):
@@ -34,4 +37,6 @@ class Traffic:
     def offer_delay_s(self, now_s: float) -> float:
         """An offer has come: answer it after so many seconds, 0 for at once."""
         self.asked_s = now_s
-        return self._offers.delay_s(now_s)
+        delay_s = self._offers.delay_s(now_s)
+        self.delayed += delay_s > 0
+        return delay_s

@@ -14,7 +14,7 @@ from p2pfl.transports.tcp import TcpTransport
 from p2pfl.transports.tls import Security
 from p2pfl.transports.transport import Link
 from p2pfl.wire.limits import Limits
-from p2pfl.wire.packets import KEPT, Envelope, Greeting, Offer, Packet
+from p2pfl.wire.packets import KEPT, Envelope, Greeting, Offer, Packet, Receipt, Reject
 from simulations.benchmarks.wire_raw import TIMEOUT_S, WARM_UP
 
 BODIES = {"model": (1, "float32")}
@@ -30,7 +30,7 @@ class End:
         """It may."""
         return True
 
-    def refused(self, link: Link, code: str, text: str, *, unsent: Envelope | None) -> None:
+    def refused(self, link: Link, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
         """Never happens."""
 
 

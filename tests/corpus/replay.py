@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from p2pfl.wire.framing import BEFORE_GREETING, FrameType
-from p2pfl.wire.inbound import Inbound
+from p2pfl.wire.inbound import Inbound, Skipped
 from p2pfl.wire.limits import Limits
 from p2pfl.wire.message_codec import OfferedMessage
 from p2pfl.wire.pool import BufferPool
@@ -101,4 +101,5 @@ def _fed(receiver: Inbound, data: bytes) -> Iterator[object]:
                 if arrival.flaw is not None:  # it would be rejected, and the link go on
                     raise arrival.flaw
                 receiver.offers.decide(None, now_s=0.0)
-            yield arrival
+            if not isinstance(arrival, Skipped):  # which has no meaning to keep
+                yield arrival

@@ -10,9 +10,10 @@ from p2pfl.errors import RemoteError, TransportError
 from p2pfl.events import Message
 from p2pfl.peer import linking as linking_module
 from p2pfl.peer import links as links_module
-from p2pfl.peer.links import MAX_PEERS, Links
+from p2pfl.peer.links import Links
+from p2pfl.peer.targets import MAX_PEERS
 from p2pfl.transports.transport import LinkHandler
-from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet
+from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Receipt, Reject
 
 
 def greet(peer: str, *, boot: int = 1, incarnation: int = 1, address: str = "") -> Greeting:
@@ -112,8 +113,8 @@ class Owner:
         self._note(f"leaving to {peer}")
         return True
 
-    def model_refused(self, peer: str, code: str, text: str, *, unsent: Envelope | None) -> None:
-        self._note(f"refused by {peer}: {code}")
+    def model_refused(self, peer: str, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
+        self._note(f"refused by {peer}: {answer.code}")
 
 
 class Bench:

@@ -15,7 +15,7 @@ from p2pfl.transports.tcp import TcpTransport
 from p2pfl.transports.tls import Security
 from p2pfl.transports.transport import Link, Transport
 from p2pfl.wire.limits import Limits
-from p2pfl.wire.packets import KEPT, Envelope, Greeting, Offer, Packet
+from p2pfl.wire.packets import KEPT, Envelope, Greeting, Offer, Packet, Receipt, Reject
 from tests.p2pfl.identities import NETWORK_KEY, Files, someone
 from tests.p2pfl.wire.samples import BODIES, PARAMETERS, greeting
 
@@ -63,11 +63,11 @@ class End:
         assert link in self.links
         return envelope.message.round not in self.withheld
 
-    def refused(self, link: Link, code: str, text: str, *, unsent: Envelope | None) -> None:
+    def refused(self, link: Link, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
         assert link in self.links
         if unsent is not None:
             self.unsent.append(unsent.message.round)
-        self.refusals.append((code, text))
+        self.refusals.append((answer.code, answer.text))
         self.happened.set()
 
     def packet_received(self, link: Link, packet: Packet) -> None:

@@ -12,7 +12,7 @@ from p2pfl.transports.tcp import TcpTransport
 from p2pfl.transports.tls import Security
 from p2pfl.transports.transport import Link
 from p2pfl.wire.limits import Limits
-from p2pfl.wire.packets import Envelope, Offer, Packet
+from p2pfl.wire.packets import Envelope, Offer, Packet, Receipt, Reject
 from tests.examples import REPEATABLE_EXAMPLES
 from tests.p2pfl.wire.samples import BODIES, PARAMETERS, greeting
 
@@ -53,7 +53,7 @@ class Deaf:
     def may_leave(self, link: Link, envelope: Envelope) -> bool:
         return envelope is not None
 
-    def refused(self, link: Link, code: str, text: str, *, unsent: Envelope | None) -> None:
+    def refused(self, link: Link, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
         pass
 
     def denied(self, _address: str, error: RemoteError) -> None:

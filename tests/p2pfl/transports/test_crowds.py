@@ -104,8 +104,7 @@ async def besiege(world: World, connections: int, *, addresses: int, limits: Lim
 
     assert entry_s < 2.0
     assert len(crowd.lasted_s) == crowd.begun
-    # TLS of asyncio takes 0.3 MiB a connection, and its heap does not shrink at once; uvloop takes 0.05.
-    assert grown < (64 if "asyncio" in type(asyncio.get_running_loop()).__module__ else 32) * MEGABYTE
+    assert grown < 32 * MEGABYTE
     assert anna.downs.empty()
     codes = {code for code, _ in bert.denied}
     assert codes <= {"crowded", "too_fast", "handshake_timeout", "no_tls", "unexpected_frame", "too_big"}
