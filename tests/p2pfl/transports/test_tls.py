@@ -247,7 +247,7 @@ def test_a_port_that_is_taken_is_said_and_closing_afterwards_is_quiet(world: Wor
 
         with pytest.raises(OSError, match="in use"):
             door.open(host, port)
-        await door.close()
+        door.close()
 
     world.run(story)
 
