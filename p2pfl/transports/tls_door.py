@@ -6,6 +6,7 @@ and then, costs a socket and no more.
 """
 
 import asyncio
+import select
 import socket
 import ssl
 import struct
@@ -157,9 +158,17 @@ async def _hello_is_here(connection: socket.socket) -> None:
     """
     while True:
         await _is_readable(connection)
-        if not _is_torn(connection.recv(MAX_HELLO_BYTES, socket.MSG_PEEK)):
-            return
+        if not _is_torn(connection.recv(MAX_HELLO_BYTES, socket.MSG_PEEK)) or _has_ended(connection):
+            return  # of a torn one TLS will say that it is none
         await asyncio.sleep(LOOK_S)  # what is there keeps it readable
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    """Has the other side said all that it will?  (Where the system tells, which Linux does.)"""
+    half_closed = getattr(select, "POLLRDHUP", 0)
+    poll = select.poll()
+    poll.register(connection, half_closed)
+    return any(events & half_closed for _, events in poll.poll(0))
 
 
 async def _is_readable(connection: socket.socket) -> None:
