@@ -9,7 +9,7 @@ from functools import partial
 from typing import cast
 
 import topologies
-from node_daemon.choices import make_task, protocol_class
+from node_daemon.choices import TRUST, make_task, protocol_class
 from node_daemon.files import make_private_folder, write_atomically
 from node_daemon.local_data import training_rows
 from node_daemon.paths import Paths
@@ -18,20 +18,22 @@ from node_daemon.sections import Settings
 from node_daemon.trust_file import TrustFile, read_network_key
 from p2pfl import registry
 from p2pfl.aggregation.blocks import Rule, aggregate
+from p2pfl.barrier import SETTLE_S
 from p2pfl.discovery.discovery import Discovery
 from p2pfl.errors import ConfigError
 from p2pfl.identity.admission import Admission
 from p2pfl.identity.certificate import certificate_pem
 from p2pfl.identity.handshake import Credentials
 from p2pfl.identity.keys import Identity
-from p2pfl.learning.learner import Learner, LearnerSetup
-from p2pfl.membership import Membership, Rumour, State
-from p2pfl.model import Checkpoint
-from p2pfl.node import SETTLE_S, Node
+from p2pfl.learning.learner import Learner, LearnerSetup, Schema
+from p2pfl.membership import Membership, Rumour, State, Timing
+from p2pfl.model import Checkpoint, Model
+from p2pfl.node import Node
 from p2pfl.protocols.protocol import ExchangeProtocol, Setup
 from p2pfl.roster import GraphWiring, WiringFactory
 from p2pfl.transports.tls import Security, make_security
 from p2pfl.trust import Trust
+from p2pfl.version import __version__
 from p2pfl.wire.packets import MAJOR_VERSION, MINOR_VERSION, Greeting
 
 SPARSE_FROM = 512  # members from which mixing weights are kept sparse
@@ -124,9 +126,10 @@ def make_work(settings: Settings, plan: Plan, number: int) -> Work:
     return Work(learner, task.learner(rows, dataset.test, setup), len(rows), len(dataset.test))
 
 
-def make_membership(me: Me) -> Membership:
-    """The node's table of members, with itself in it."""
-    return Membership(Rumour(me.id, me.incarnation, State.ALIVE, me.name))
+def make_membership(me: Me, *, is_deterministic: bool = False) -> Membership:
+    """The node's table of members, with itself in it; in a deterministic run nobody is declared dead."""
+    timing = Timing(suspicion_s=PATIENCE_S) if is_deterministic else Timing()
+    return Membership(Rumour(me.id, me.incarnation, State.ALIVE, me.name), timing)
 
 
 def make_node(
@@ -138,14 +141,18 @@ def make_node(
     membership: Membership,
     trust: Trust,
     checkpoint: Checkpoint | None,
+    model: Model | None = None,
 ) -> Node:
-    """The pure node: protocol, membership, trust and graph; restored if there is a checkpoint."""
+    """The pure node: protocol, membership, trust and graph; restored if there is a checkpoint.
+
+    ``model`` is what a fresh one begins with, by default what all nodes of the run begin with.
+    """
     rule = cast(Rule, registry.resolve("aggregation", AGGREGATION))
     protocol = protocol_class(settings)
     setup = Setup(
         me=me.id,
         number=me.number,
-        model=work.learner.initial(),
+        model=model or work.learner.initial(),
         seed=settings.network.seed,
         rounds=plan.rounds,
         aggregate=partial(aggregate, rule),
@@ -156,7 +163,7 @@ def make_node(
         me.id,
         protocol=protocol(setup, **protocol_options(settings, protocol)),  # type: ignore[call-arg]
         membership=membership,
-        wiring=wiring_factory(settings),
+        wiring=None if settings.topology.name == TRUST else wiring_factory(settings),
         trust=trust,
         min_members=settings.network.min_peers,
         settle_s=PATIENCE_S if settings.node.deterministic else SETTLE_S,
@@ -167,10 +174,17 @@ def make_node(
 
 
 def protocol_options(settings: Settings, protocol: type[ExchangeProtocol]) -> dict[str, object]:
-    """The options as given; in a deterministic run rounds have no deadline unless one is asked for."""
+    """The options as given, and where trust is the graph those for it.
+
+    A deterministic run has no deadlines and waits for the killed, unless told.
+    """
     options: dict[str, object] = dict(settings.protocol.options)
-    if settings.node.deterministic and "round_timeout_s" in inspect.signature(protocol).parameters:
-        options.setdefault("round_timeout_s", 0.0)
+    if settings.topology.name == TRUST:
+        options |= registry.local_options(settings.protocol.name, protocol, given=options)
+    if settings.node.deterministic:
+        known = inspect.signature(protocol).parameters
+        defaults = {"round_timeout_s": 0.0, "lockstep": True}
+        options = {name: value for name, value in defaults.items() if name in known} | options
     return options
 
 
@@ -199,7 +213,7 @@ def _family_wiring(settings: Settings, roster: Mapping[str, str]) -> GraphWiring
     return GraphWiring(tuple(graph), topologies.static(graph, sparse=len(roster) > SPARSE_FROM))
 
 
-def make_greeting(me: Me, plan: Plan, network: bytes) -> Greeting:
+def make_greeting(me: Me, plan: Plan, *, network: bytes, schema: Schema) -> Greeting:
     """What this start of the node says of itself."""
     return Greeting(
         id=me.id,
@@ -209,16 +223,17 @@ def make_greeting(me: Me, plan: Plan, network: bytes) -> Greeting:
         boot=os.urandom(8),
         plan=plan.hash,
         plan_words=plan.words,
+        version=__version__,
+        schema=schema.hash,
+        schema_words=schema.words,
     )
 
 
 def make_discoveries(settings: Settings) -> list[Discovery]:
-    """What finds peers: the static list, if there is one, and mDNS, unless it is off."""
-    found: list[Discovery] = []
+    """What finds peers: the static list, which may grow later, and mDNS, unless it is off."""
     network = settings.network
-    if network.static:
-        static = cast(Callable[[Sequence[str]], Discovery], registry.resolve("discovery", "static"))
-        found.append(static(network.static))
+    static = cast(Callable[[Sequence[str]], Discovery], registry.resolve("discovery", "static"))
+    found = [static(network.static)]
     if network.mdns:
         mdns = cast(Callable[[], Discovery], registry.resolve("discovery", "mdns"))
         found.append(mdns())

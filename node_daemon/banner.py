@@ -38,8 +38,8 @@ def text(standing: Standing, paths: Paths) -> str:
 
 def _openness(standing: Standing) -> str:
     if standing.mode != "open":
-        by = "the network key" if standing.mode == "ticket" else "the lists of trust.toml"
-        return f"security  TLS 1.3, mode {standing.mode}: {by} says who gets in"
+        by = "the network key decides" if standing.mode == "ticket" else "the lists of trust.toml decide"
+        return f"security  TLS 1.3, mode {standing.mode}: {by} who gets in"
     if standing.settings.network.insecure:
         return "security  NONE (--insecure): whoever reaches this port can take part and read the models"
     return "security  mode open: this computer only, unencrypted; for others p2pnode init --mode ticket"

@@ -1,42 +1,38 @@
 """Checkpoints in the state folder: a new name each time, so that there is no moment without a good file.
 
-``ckpt-00000123.<first 32 hex of its SHA-256>.safetensors`` is written beside the older ones and only then
-may the oldest go; three are kept.  On the way back the newest whose header and hash check is taken; bad ones
-are renamed ``*.corrupt`` and said; when none is left the daemon stops with exit code 5 rather than begin from
-zero in silence.
+``ckpt-00000123.<first 32 hex of its SHA-256>.safetensors`` is written (``checkpoint_writer``) beside the
+older ones and only then may the oldest go; three are kept.  On the way back the newest that is intact
+(header, hash, finite) is taken; bad ones are renamed ``*.corrupt`` and said; when none is left the daemon
+stops with exit code 5 rather than begin from zero in silence.
 """
 
 import logging
 import re
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import cast
 
-import numpy as np
-from safetensors.numpy import save as save_tensors
-
-from node_daemon.checkpoint_file import Facts, decode, encode, read_facts
-from node_daemon.files import TEMPORARY_SUFFIX, disk_error, make_private_folder, sync_folder, write_atomically
+from node_daemon.checkpoint_file import Facts, decode, read_facts
+from node_daemon.files import (
+    TEMPORARY_SUFFIX,
+    disk_error,
+    make_private_folder,
+    sync_folder,
+    write_atomically,
+)
 from node_daemon.logs import log_event
 from p2pfl.errors import ConfigError, StateError
-from p2pfl.learning.learner import Schema
 from p2pfl.model import Checkpoint
 
-KEPT_CHECKPOINTS = 3
 KEPT_CORRUPT = 3
-FREE_SPACE_FACTOR = 2  # times the size of a file must be free before it is written
 INCARNATION_FILE = "incarnation"
 MAX_INCARNATION = 2**63 - 1
-EXPORT_MODE = 0o644  # a file for the user, not a secret
 
 _NAME = re.compile(r"ckpt-(\d{8,})\.([0-9a-f]{32})\.safetensors")
 _CORRUPT_SUFFIX = ".corrupt"
 _OLD_SUFFIX = ".old"
-_EXPORTED_DTYPES = frozenset({"float16", "float32", "float64"})  # others become float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +44,18 @@ class Entry:
     size_bytes: int
 
 
-def write(folder: Path, checkpoint: Checkpoint, *, plan: bytes = b"") -> Path:
-    """Store a checkpoint; when this returns it is on the disk and older ones are pruned.
-
-    Raises StateError when space runs out or the disk fails; what was there before is untouched then.
-    """
-    make_private_folder(folder)
-    older = list_checkpoints(folder)
-    data = encode(checkpoint, plan=plan, sequence=older[0].facts.sequence + 1 if older else 1)
-    _demand_space(folder, len(data))
-    digest = sha256(data).hexdigest()[:32]
-    path = folder / f"ckpt-{checkpoint.round:08d}.{digest}.safetensors"
-    write_atomically(path, [data])
-    for entry in older[KEPT_CHECKPOINTS - 1 :]:
-        with suppress(OSError):  # a file too many does no harm; the next write tries again
-            entry.path.unlink()
-    return path
-
-
 def list_checkpoints(folder: Path) -> list[Entry]:
     """The checkpoints with a readable header, newest first."""
     entries = []
-    for path in _checkpoint_paths(folder):
+    for path in checkpoint_paths(folder):
         with suppress(StateError):
             entries.append(_read_entry(path))
     return _newest_first(entries)
+
+
+def checkpoint_paths(folder: Path) -> list[Path]:
+    """The files that bear the name of a checkpoint, readable or not, by round."""
+    return sorted(path for path in folder.glob("ckpt-*.safetensors") if is_checkpoint_name(path.name))
 
 
 def load_newest(
@@ -83,6 +66,13 @@ def load_newest(
     Sets damaged files aside and deletes leftovers of crashes.  Raises StateError (exit code 5) when files are
     there but none is intact, ConfigError when the intact one is of another plan or another model.
     """
+    try:
+        return _load_newest(folder, plan=plan, parameters=parameters)
+    except OSError as error:
+        raise disk_error("look into", folder, error) from error
+
+
+def _load_newest(folder: Path, *, plan: bytes | None, parameters: int | None) -> Checkpoint | None:
     _delete_leftovers(folder)
     for entry in _readable(folder):
         try:
@@ -121,39 +111,26 @@ def verify(path: Path) -> Entry:
     return _read_entry(path)
 
 
-def set_aside(folder: Path) -> list[Path]:
-    """Make room for a fresh start: rename every checkpoint to ``*.old``, replacing those of the last time."""
+def is_checkpoint_name(name: str) -> bool:
+    """Is this how a checkpoint is called, its hash in its name?"""
+    return _NAME.fullmatch(name) is not None
+
+
+def set_aside(folder: Path, *, but: Path | None = None) -> list[Path]:
+    """Make room for a fresh start: rename every checkpoint to ``*.old``, replacing those of the last time.
+
+    Except ``but``, the one to start from.
+    """
     try:
         for path in folder.glob(f"ckpt-*{_OLD_SUFFIX}"):
             path.unlink()
-        paths = [*_checkpoint_paths(folder), *folder.glob(f"ckpt-*{_CORRUPT_SUFFIX}")]
-        renamed = [path.rename(path.with_name(path.name + _OLD_SUFFIX)) for path in paths]
+        paths = [*checkpoint_paths(folder), *folder.glob(f"ckpt-*{_CORRUPT_SUFFIX}")]
+        renamed = [path.rename(path.with_name(path.name + _OLD_SUFFIX)) for path in paths if path != but]
         if renamed:
             sync_folder(folder)
     except OSError as error:
         raise disk_error("set aside the checkpoints in", folder, error) from error
     return renamed
-
-
-def export(checkpoint: Checkpoint, schema: Schema, path: Path) -> None:
-    """Write the model alone, for any reader of safetensors: one tensor per name of the learner's schema."""
-    params = checkpoint.model.params
-    if params.size != schema.parameters:
-        raise ConfigError(
-            f"the checkpoint has {params.size} parameters, the task's model {schema.parameters}",
-            fix="use the [task] section that the checkpoint was made with",
-        )
-    tensors = {}
-    begin = 0
-    for name, shape, dtype in schema.entries:
-        part = params[begin : begin + int(np.prod(shape))].reshape(shape)
-        tensors[name] = part.astype(dtype if dtype in _EXPORTED_DTYPES else np.float32)
-        begin += part.size
-    facts = {"age": str(checkpoint.model.age), "round": str(checkpoint.round)}
-    # "pt" is what readers in the torch world demand to see.
-    data = save_tensors(cast(dict[str, np.ndarray], tensors), metadata={"format": "pt", **facts})
-    _demand_space(path.absolute().parent, len(data))
-    write_atomically(path, [data], mode=EXPORT_MODE)
 
 
 def next_incarnation(folder: Path) -> int:
@@ -174,8 +151,9 @@ def next_incarnation(folder: Path) -> int:
     return number
 
 
-def _checkpoint_paths(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.glob("ckpt-*.safetensors") if _NAME.fullmatch(path.name))
+def raise_incarnation(folder: Path, number: int) -> None:
+    """Put a higher number of this start on the disk; the next start's is above it."""
+    write_atomically(folder / INCARNATION_FILE, [f"{number}\n".encode()])
 
 
 def _newest_first(entries: list[Entry]) -> list[Entry]:
@@ -185,7 +163,7 @@ def _newest_first(entries: list[Entry]) -> list[Entry]:
 def _readable(folder: Path) -> list[Entry]:
     """As ``list_checkpoints``, setting the others aside."""
     entries = []
-    for path in sorted(_checkpoint_paths(folder)):
+    for path in checkpoint_paths(folder):
         try:
             entries.append(_read_entry(path))
         except StateError as error:
@@ -217,20 +195,6 @@ def _demand_same_run(entry: Entry, *, plan: bytes | None, parameters: int | None
                 facts=[f"stored at round {entry.facts.round}: {stored}; configured: {wanted}"],
                 fix="restore the old configuration, use another --network or --home, or start with --fresh",
             )
-
-
-def _demand_space(folder: Path, size_bytes: int) -> None:
-    try:
-        free = shutil.disk_usage(folder).free
-    except OSError as error:
-        raise disk_error("look at", folder, error) from error
-    if free < FREE_SPACE_FACTOR * size_bytes:
-        raise StateError(
-            "the disk is full",
-            where=str(folder),
-            facts=[f"{free} bytes are free; {FREE_SPACE_FACTOR} x {size_bytes} are needed"],
-            fix="make room",
-        )
 
 
 def _delete_leftovers(folder: Path) -> None:

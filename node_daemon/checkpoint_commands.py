@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from node_daemon import checkpoint
+from node_daemon import checkpoint, model_file
 from node_daemon.choices import check_choices
 from node_daemon.config import Config
 from node_daemon.output import Answer, table
@@ -32,14 +32,36 @@ def list_stored(paths: Paths) -> Answer:
 
 
 def verify(paths: Paths, file: Path | None) -> Answer:
-    """Check one file, or all that are stored, as a restart would; raises StateError for a damaged one."""
-    stored = [entry.path for entry in checkpoint.list_checkpoints(paths.state)]
-    files = stored if file is None else [file]
-    if not files:
+    """Check one file, or all that are stored, as a restart would.
+
+    Raises StateError (exit code 5) that names every damaged one, those set aside by a start included.
+    """
+    if file is not None:
+        return _verified([file])
+    files = checkpoint.checkpoint_paths(paths.state)
+    aside = sorted(paths.state.glob("ckpt-*.corrupt"))
+    if not files and not aside:
         raise StateError("no checkpoint is stored here yet", where=str(paths.state), fix="p2pnode start")
-    entries = [checkpoint.verify(path) for path in files]
-    text = "\n".join(f"ok  round {entry.facts.round}  {entry.path.name}" for entry in entries)
-    return Answer({"verified": [str(entry.path) for entry in entries]}, text)
+    return _verified(files)
+
+
+def _verified(files: list[Path]) -> Answer:
+    intact, damaged = [], []
+    for path in files:
+        try:
+            intact.append(checkpoint.verify(path))
+        except StateError as error:
+            damaged.append(error if error.where else StateError(error.what, where=path.name))
+    if damaged or not intact:
+        raise StateError(
+            f"{len(damaged)} of {len(files)} checkpoints are damaged" if files else "no checkpoint is intact",
+            facts=[*map(str, damaged), *(f"intact: round {each.facts.round}" for each in intact)],
+            fix="the next start sets them aside and takes the newest intact one"
+            if intact
+            else "restore one from a copy, or p2pnode checkpoint import FILE, or start with --fresh",
+        )
+    text = "\n".join(f"ok  round {entry.facts.round}  {entry.path.name}" for entry in intact)
+    return Answer({"verified": [str(entry.path) for entry in intact]}, text)
 
 
 def export(config: Config, paths: Paths, target: Path) -> Answer:
@@ -47,7 +69,7 @@ def export(config: Config, paths: Paths, target: Path) -> Answer:
     check_choices(config)
     found = newest(paths)
     schema = schema_of(config.settings)
-    checkpoint.export(found, schema, target)
+    model_file.export(found, schema, target)
     data = {
         "file": str(target),
         "round": found.round,

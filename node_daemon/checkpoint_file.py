@@ -9,7 +9,7 @@ is known without a clock, also among files of one round.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 from typing import BinaryIO, cast
 
 import numpy as np
@@ -19,13 +19,14 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 from p2pfl.errors import StateError
+from p2pfl.finiteness import is_finite
 from p2pfl.model import Array, Checkpoint, Model, Scalar, Snapshot
 
 FORMAT = 1
 MAX_HEADER_BYTES = 1 << 20
 MAX_DIMENSIONS = 8
+LENGTH_BYTES = 8  # of the header's own length, before it
 
-_LENGTH_BYTES = 8
 _MODEL = "model"
 _STATE = "state/"
 _SNAPSHOT = "snapshot/"
@@ -47,7 +48,10 @@ class Facts:
 
 
 def encode(checkpoint: Checkpoint, *, plan: bytes, sequence: int) -> bytes:
-    """The whole file; raises StateError when its header would be too long to be read again."""
+    """The whole file; raises StateError when it could not be read again.
+
+    That is: its header is too long, or it is not finite, and would push out the good ones.
+    """
     facts = {
         "format": FORMAT,
         "round": checkpoint.round,
@@ -62,37 +66,47 @@ def encode(checkpoint: Checkpoint, *, plan: bytes, sequence: int) -> bytes:
         **{_STATE + name: array for name, array in checkpoint.state.items()},
         **{_SNAPSHOT + name: array for name, array in checkpoint.snapshot.arrays.items()},
     }
+    _demand_finite(tensors, checkpoint.model.weight)
     contiguous: dict[str, NDArray[np.generic]] = {
         name: np.ascontiguousarray(array) for name, array in tensors.items()
     }
     data = save_tensors(cast(dict[str, np.ndarray], contiguous), metadata={"p2pnode": json.dumps(facts)})
-    if int.from_bytes(data[:_LENGTH_BYTES], "little") > MAX_HEADER_BYTES:
+    if int.from_bytes(data[:LENGTH_BYTES], "little") > MAX_HEADER_BYTES:
         raise StateError(f"the checkpoint's header would be longer than {MAX_HEADER_BYTES} bytes")
     return data
 
 
 def read_facts(file: BinaryIO, size_bytes: int) -> Facts:
     """Read and check the header alone; raises StateError for anything that this version did not write."""
-    length = int.from_bytes(file.read(_LENGTH_BYTES), "little")
-    if length > min(MAX_HEADER_BYTES, size_bytes - _LENGTH_BYTES):
+    length = int.from_bytes(file.read(LENGTH_BYTES), "little")
+    if length > min(MAX_HEADER_BYTES, size_bytes - LENGTH_BYTES):
         raise StateError(f"its header claims {length} bytes")
-    header = _json_object(file.read(length), "its header")
+    header = json_object(file.read(length), "its header")
     metadata = header.pop(_METADATA, None)
-    parameters = _check_tensors(header, size_bytes - _LENGTH_BYTES - length)
+    parameters = _check_tensors(header, size_bytes - LENGTH_BYTES - length)
     if not isinstance(metadata, dict) or not isinstance(text := metadata.get("p2pnode"), str):
         raise StateError("it is not a checkpoint of p2pnode")
-    return _facts(_json_object(text, "its metadata"), parameters)
+    return _facts(json_object(text, "its metadata"), parameters)
 
 
 def decode(data: bytes, facts: Facts) -> Checkpoint:
-    """The checkpoint in a file whose header and hash have been checked."""
+    """The checkpoint in a file whose header and hash have been checked; StateError unless it is finite."""
     try:
         tensors = cast(dict[str, Array], load_tensors(data))
     except SafetensorError as error:
         raise StateError(f"it is not safetensors: {error}") from error
+    _demand_finite(tensors, facts.weight)
     model = Model(cast(NDArray[np.float32], tensors[_MODEL]), facts.age, facts.weight)
     snapshot = Snapshot(facts.values, _named(tensors, _SNAPSHOT))
     return Checkpoint(model, _named(tensors, _STATE), snapshot, facts.round)
+
+
+def _demand_finite(tensors: Mapping[str, Array], weight: float) -> None:
+    for name, array in tensors.items():
+        if not is_finite(array):
+            raise StateError(f"tensor {name[:64]!r} is not finite")
+    if not isfinite(weight):
+        raise StateError("the model's weight is not finite")
 
 
 def _named(tensors: Mapping[str, Array], prefix: str) -> dict[str, Array]:
@@ -184,7 +198,8 @@ def _bytes(text: str) -> bytes:
         raise StateError("its metadata holds bytes that are not hexadecimal") from error
 
 
-def _json_object(text: bytes | str, what: str) -> dict[str, object]:
+def json_object(text: bytes | str, what: str) -> dict[str, object]:
+    """A JSON object without a name that occurs twice; raises StateError that calls it ``what``."""
     try:
         record = json.loads(text, object_pairs_hook=_no_duplicates)
     except (ValueError, RecursionError) as error:

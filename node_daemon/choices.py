@@ -11,6 +11,8 @@ from p2pfl.errors import ConfigError, unknown_name
 from p2pfl.learning.learner import LearningTask
 from p2pfl.protocols.protocol import ExchangeProtocol
 
+TRUST = "trust"  # the topology that trust.toml makes: no family
+
 
 def check_choices(config: Config) -> None:
     """Refuse names and options that do not exist, all of them together, each with where it was set.
@@ -20,7 +22,7 @@ def check_choices(config: Config) -> None:
     settings = config.settings
     checks: list[tuple[str, Callable[[], None]]] = [
         ("topology", lambda: _check_topology(config)),
-        ("protocol", lambda: _check_item("protocol", settings.protocol.name, settings.protocol.options)),
+        ("protocol", lambda: _check_protocol(settings)),
         ("task", lambda: _check_item("task", settings.task.name, settings.task.options)),
         ("data", lambda: _check_item("partition", settings.data.partition, settings.data.options)),
     ]
@@ -34,7 +36,7 @@ def check_choices(config: Config) -> None:
 def check_names(settings: Settings) -> None:
     """Refuse unknown names without loading any code; a name with a colon is taken on trust."""
     named = [
-        ("topology", settings.topology.name, sorted(topologies.FAMILIES)),
+        ("topology", settings.topology.name, sorted([*topologies.FAMILIES, TRUST])),
         ("protocol", settings.protocol.name, registry.names("protocol")),
         ("task", settings.task.name, registry.names("task")),
         ("partition", settings.data.partition, registry.names("partition")),
@@ -63,10 +65,21 @@ def make_task(settings: Settings) -> LearningTask:
 
 def _check_topology(config: Config) -> None:
     settings = config.settings
+    if settings.topology.name == TRUST:
+        for option in settings.topology.options:
+            raise unknown_name("option of topology 'trust':", option, ["(none)"])
+        return
     # A size that nobody has stated is not held against a topology: only the options are checked then.
     size = settings.network.min_peers if config.is_given("network.min_peers") else None
     section = settings.topology
     topologies.check(section.name, size, seed=settings.network.seed, **section.options)
+
+
+def _check_protocol(settings: Settings) -> None:
+    name, options = settings.protocol.name, settings.protocol.options
+    _check_item("protocol", name, options)
+    if settings.topology.name == TRUST:
+        registry.local_options(name, protocol_class(settings), given=options)
 
 
 def _check_item(kind: str, name: str, options: Mapping[str, object]) -> None:

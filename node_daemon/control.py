@@ -85,7 +85,7 @@ class ControlServer:
     async def _run(self, line: bytes) -> Mapping[str, Json]:
         try:
             request = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise P2PError("the request is not JSON") from error
         name = request.get("command") if isinstance(request, dict) else None
         if not isinstance(name, str):

@@ -4,6 +4,7 @@ Blocking, and free of heavy imports, so that ``status`` and ``stop`` answer at o
 """
 
 import json
+import shlex
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +19,7 @@ MAX_RESPONSE_BYTES = 1 << 22
 CONNECT_TIMEOUT_S = 5.0
 ANSWER_TIMEOUT_S = 120.0  # an evaluation takes its time
 NOT_RUNNING = 4  # exit code
+HOME_SOCKET = "control.sock"  # a home's; elsewhere a socket has its network's name
 
 
 def request(path: Path, command: str, arguments: Mapping[str, Json] | None = None) -> dict[str, Json]:
@@ -37,7 +39,7 @@ def request(path: Path, command: str, arguments: Mapping[str, Json] | None = Non
         raise P2PError(
             "the node is not running",
             facts=[f"nothing listens on its control socket {path}"],
-            fix="p2pnode start",
+            fix=f"p2pnode start{_home(path)}",
             exit_code=NOT_RUNNING,
         ) from error
     except TimeoutError as error:
@@ -45,6 +47,11 @@ def request(path: Path, command: str, arguments: Mapping[str, Json] | None = Non
     except OSError as error:
         raise _unreachable(path, error.strerror or str(error)) from error
     return _result(path, answer)
+
+
+def _home(path: Path) -> str:
+    """The option that names the node, where all its files are in one folder."""
+    return f" --home {shlex.quote(str(path.parent))}" if path.name == HOME_SOCKET else ""
 
 
 def _read_line(connection: socket.socket) -> bytes:
@@ -62,7 +69,7 @@ def _read_line(connection: socket.socket) -> bytes:
 def _result(path: Path, answer: bytes) -> dict[str, Json]:
     try:
         response = json.loads(answer)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _unreachable(path, "it ended before it answered") from error
     if not isinstance(response, dict):
         raise _unreachable(path, "its answer makes no sense")

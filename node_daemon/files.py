@@ -5,13 +5,15 @@ A file appears under its name complete and on the disk: temporary file 0600 → 
 file that must not exist yet) → fsync of the folder.  A crash leaves at most a ``*.tmp``.
 """
 
+import errno
 import fcntl
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from node_daemon.disk import Disk, Failpoint, nowhere
 from p2pfl.errors import ConfigError, StateError
 from p2pfl.identity.keys import Identity, from_pem, generate, to_pem
 
@@ -21,29 +23,49 @@ TEMPORARY_SUFFIX = ".tmp"
 IDENTITY_FILE = "identity.key"
 LOCK_FILE = "lock"
 MAX_CHECKED_BYTES = 1 << 20  # of a key, trust or config file
+DISK_FULL = "disk full"
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def make_private_folder(folder: Path) -> None:
     """Make a folder (and its parents) that only this user may enter; one that exists stays as it is."""
     try:
+        made = [each for each in (folder, *folder.parents) if not each.exists()]
         folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+        for each in made:  # what will be in it is as durable as its own entry
+            with suppress(PermissionError):  # a folder that may be written and not read
+                sync_folder(each.parent)
     except OSError as error:
         raise disk_error("make the folder", folder, error) from error
 
 
-def write_atomically(path: Path, parts: Iterable[bytes | memoryview], *, mode: int = PRIVATE_FILE) -> None:
+def write_atomically(
+    path: Path,
+    parts: Iterable[bytes | memoryview],
+    *,
+    mode: int = PRIVATE_FILE,
+    disk: Disk | None = None,
+    reached: Failpoint = nowhere,
+) -> None:
     """Put a complete file at ``path``, replacing one that is there; raises StateError.
 
     When this returns, the file survives the death of the process and, as far as fsync holds, a power cut.
     """
+    disk = disk or Disk()
     temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     try:
-        temporary.unlink(missing_ok=True)
-        _write_new(temporary, parts, mode)
-        temporary.rename(path)
-        sync_folder(path.parent)
+        disk.unlink(temporary)
+        _write_new(temporary, parts, mode=mode, disk=disk, reached=reached)
+        reached("before_rename")
+        disk.rename(temporary, path)
+        reached("after_rename")
+        reached("before_folder_fsync")
+        disk.sync_folder(path.parent)
+        reached("after_folder_fsync")
     except OSError as error:
-        _forget(temporary)
+        with suppress(OSError):  # the next start deletes leftovers
+            disk.unlink(temporary)
         raise disk_error("write", path, error) from error
 
 
@@ -52,7 +74,7 @@ def create_exclusively(path: Path, data: bytes) -> bool:
     temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY_SUFFIX}")
     try:
         temporary.unlink(missing_ok=True)
-        _write_new(temporary, [data], PRIVATE_FILE)
+        _write_new(temporary, [data], mode=PRIVATE_FILE, disk=Disk(), reached=nowhere)
         try:
             os.link(temporary, path)  # fails if the name is taken, and never shows half a file
         finally:
@@ -67,11 +89,7 @@ def create_exclusively(path: Path, data: bytes) -> bool:
 
 def sync_folder(folder: Path) -> None:
     """Make renames and deletions in a folder durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    Disk().sync_folder(folder)
 
 
 def read_checked(path: Path, *, is_secret: bool = False) -> bytes:
@@ -149,6 +167,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 def disk_error(verb: str, path: Path, error: OSError) -> StateError:
     """The StateError for what the operating system refused."""
+    if error.errno in _FULL:
+        return StateError(DISK_FULL, where=str(path), fix="make room")
     return StateError(f"cannot {verb} {path}: {error.strerror or error}")
 
 
@@ -167,17 +187,16 @@ def _take_lock(descriptor: int, folder: Path) -> None:
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
-def _write_new(path: Path, parts: Iterable[bytes | memoryview], mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        for part in parts:
-            file.write(part)
-        file.flush()
-        os.fsync(descriptor)
-
-
-def _forget(temporary: Path) -> None:
+def _write_new(
+    path: Path, parts: Iterable[bytes | memoryview], *, mode: int, disk: Disk, reached: Failpoint
+) -> None:
+    descriptor = disk.create(path, mode)
     try:
-        temporary.unlink(missing_ok=True)
-    except OSError:
-        return  # the next start deletes leftovers
+        reached("before_write")
+        for part in parts:
+            disk.write(descriptor, memoryview(part))
+            reached("mid_write")
+        reached("before_fsync")
+        disk.sync(descriptor)
+    finally:
+        disk.close(descriptor)

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import sys
 import time
 import unicodedata
 from collections import OrderedDict
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import Literal, Protocol, TextIO, TypeAlias
 
 from node_daemon.files import PRIVATE_FILE, disk_error, make_private_folder
+from node_daemon.log_writer import PatientHandler
 from p2pfl.identity.keys import ID_CHARACTERS, short_id
 
 Fact: TypeAlias = "str | int | float | bool | bytes | Sequence[Fact] | Mapping[str, Fact] | None"
@@ -46,6 +48,7 @@ _FIRST = ("peer", "round", "msg", "problem")  # shown without their name, before
 _LAST = ("elapsed_s",)  # without its name, after them
 _BARE = frozenset(_FIRST + _LAST)
 _LONG = frozenset({"msg", "problem"})  # sentences
+_HIDDEN = frozenset({"traceback"})  # of many lines: in JSON only
 _DASHED_ID = ID_CHARACTERS + 7
 
 
@@ -118,7 +121,7 @@ class TextFormatter(logging.Formatter):
         level = "WARN" if record.levelno == logging.WARNING else record.levelname
         facts = _named(_facts_of(record))
         words = [_word(name, facts[name]) for name in _FIRST if name in facts]
-        others = (name for name in facts if name not in _BARE and facts[name] not in ((), [], ""))
+        others = (name for name in facts if name not in _BARE | _HIDDEN and facts[name] not in ((), [], ""))
         words += [f"{_label(name)} {_word(name, facts[name])}" for name in others]
         words += [_word(name, facts[name]) for name in _LAST if name in facts]
         if record.exc_info and record.exc_info[0] is not None:
@@ -163,11 +166,19 @@ def is_text(format: LogFormat, stream: _Stream) -> bool:
 
 
 def stream_handler(stream: TextIO, *, node: str, format: LogFormat = "auto") -> logging.Handler:
-    """A handler that writes to a terminal or a pipe; add it to the root logger."""
-    handler = logging.StreamHandler(stream)
+    """A handler that writes to a terminal or a pipe, without ever waiting; add it to the root logger."""
+    handler = _writer(stream)
     handler.setFormatter(TextFormatter() if is_text(format, stream) else JsonFormatter(node))
     handler.addFilter(RepeatFilter())
     return handler
+
+
+def _writer(stream: TextIO) -> logging.Handler:
+    """What is no file of the system (a test's, a notebook's) takes lines at once."""
+    try:
+        return PatientHandler(stream.fileno())
+    except (OSError, AttributeError):
+        return logging.StreamHandler(stream)
 
 
 class _PrivateFileHandler(RotatingFileHandler):
@@ -176,6 +187,11 @@ class _PrivateFileHandler(RotatingFileHandler):
     def _open(self) -> TextIOWrapper:
         descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE)
         return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding="utf-8", write_through=True)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """A disk that takes no more lines is not worth a traceback each: they go to stderr all the same."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
 
 
 def file_handler(path: Path, *, node: str, max_bytes: int = MAX_LOG_FILE_BYTES) -> logging.Handler:

@@ -9,21 +9,26 @@ from typing import cast
 from node_daemon.control_client import Json
 from node_daemon.journal import Journal
 from node_daemon.logs import Fact, log_event
+from node_daemon.problems import Problems
 from p2pfl.errors import StateError
 
 TREND_ROUNDS = 10
 RATE_WINDOW_S = 60.0
 MAX_SAMPLES = 256
+LAG_WARNING_S = 1.0  # a node that stands still for less is told of, and is nothing to look at
 # Events that an operator should look at; everything else is information.
 WARNINGS = frozenset(
     {
         "peer.pending",
         "peer.refused",
-        "trust.unchanged",
+        "trust.empty",
+        "config.unchanged",
+        "loop.lag",
         "train.failed",
         "state.degraded",
         "discovery.failed",
         "journal.failed",
+        "link.failed",
     }
 )
 DETAILS = frozenset({"peer.unreachable"})  # back-off reports them often
@@ -41,11 +46,14 @@ class Monitor:
     ) -> None:
         self._journal = journal
         self._watcher = watcher
+        self.problems = Problems()
         self._now_s = now_s
         self._logger = logging.getLogger("p2pnode")
         self._started_s = now_s()
         self._round_s = self._started_s
         self._accuracies: deque[tuple[int, float]] = deque(maxlen=TREND_ROUNDS + 1)
+        self._degraded = ""
+        self._rolled_back = 0
         self._traffic: deque[tuple[float, int, int]] = deque(maxlen=MAX_SAMPLES)
 
     def report(self, event: str, facts: Mapping[str, object]) -> None:
@@ -54,10 +62,17 @@ class Monitor:
             self._journal.append(event, **cast(Mapping[str, Fact], facts))
         except StateError as error:
             log_event(self._logger, logging.WARNING, "journal.failed", msg=str(error))
+        if event in ("state.degraded", "state.recovered"):
+            self._degraded = str(facts.get("reason", ""))
+        if isinstance(count := facts.get("rolled_back"), int):
+            self._rolled_back = count
         shown = self._round_facts(facts) if event == "round.done" else dict(facts)
         level = logging.WARNING if event in WARNINGS else logging.INFO
         if event in DETAILS and facts.get("peer"):  # an address without a peer is one that somebody named
             level = logging.DEBUG
+        if event == "loop.lag" and cast(float, facts.get("worst_s", 0.0)) < LAG_WARNING_S:
+            level = logging.INFO
+        self.problems.note(event, facts)
         self._watcher(event, facts)
         log_event(self._logger, level, event, **cast(Mapping[str, Fact], shown))
 
@@ -68,8 +83,9 @@ class Monitor:
             self._traffic.popleft()
 
     def figures(self) -> dict[str, Json]:
-        """Uptime, rates of the last minute, and how accuracy has changed over the last rounds."""
+        """Uptime, what the disk refuses, rates of the last minute, and the trend of the accuracy."""
         found: dict[str, Json] = {"uptime_s": round(self._now_s() - self._started_s, 3)}
+        found |= {"degraded": self._degraded, "rolled_back": self._rolled_back}
         found |= {"sent_bytes_per_s": None, "received_bytes_per_s": None}
         if len(self._traffic) > 1:
             (begin_s, sent, received), (end_s, sent_now, received_now) = self._traffic[0], self._traffic[-1]

@@ -93,8 +93,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, width: in
     Where ``width`` characters (by default the terminal's) are not enough the last column is broken, or every
     row becomes a list of its own.
     """
-    cells = [list(columns), *([_cell(value) for value in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(columns))]
+    cells, widths = _measured(columns, rows)
     limit = terminal_width() if width is None else width
     before = sum(widths[:-1]) + 2 * (len(columns) - 1)
     if limit is None or before + widths[-1] <= limit:
@@ -102,6 +101,20 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, width: in
     if limit - before >= min(MIN_LAST_COLUMN, widths[-1]):
         return "\n".join(line for row in cells for line in _lines(row, widths, limit - before))
     return "\n\n".join(_as_list(columns, row) for row in cells[1:])
+
+
+def fits(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> bool:
+    """Whether the terminal has room for every row, with at most the last column broken."""
+    _, widths = _measured(columns, rows)
+    limit = terminal_width()
+    before = sum(widths[:-1]) + 2 * (len(columns) - 1)
+    return limit is None or before + min(MIN_LAST_COLUMN, widths[-1]) <= limit
+
+
+def _measured(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> tuple[list[list[str]], list[int]]:
+    """All cells, the heads first, and how wide each column is."""
+    cells = [list(columns), *([_cell(value) for value in row] for row in rows)]
+    return cells, [max(len(row[i]) for row in cells) for i in range(len(columns))]
 
 
 def terminal_width() -> int | None:

@@ -5,6 +5,7 @@ Imports nothing heavy: ``status`` and ``stop`` need it to find the control socke
 
 import hashlib
 import os
+import shlex
 import tomllib
 import warnings
 from collections.abc import Mapping
@@ -46,6 +47,12 @@ class Paths:
     def certificate(self) -> Path:
         """What TLS shows of the identity; made anew when it is missing."""
         return self.state / "tls-cert.pem"
+
+    @property
+    def home_option(self) -> str:
+        """`` --home DIR`` for a command that names this node, where all is in one folder; else ""."""
+        home = self.state.parent
+        return f" --home {shlex.quote(str(home))}" if home == self.config.parent else ""
 
     @property
     def log(self) -> Path:

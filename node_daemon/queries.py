@@ -5,11 +5,11 @@ Imports nothing heavy: ``status`` is typed often.
 
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from node_daemon.control_client import Json, request
-from node_daemon.output import Answer, duration, rate, table
+from node_daemon.output import Answer, duration, fits, rate, table
 from node_daemon.paths import Paths
 from p2pfl.errors import P2PError
 from p2pfl.versions import versions
@@ -17,6 +17,11 @@ from p2pfl.versions import versions
 FOLLOW_S = 0.2  # between looks at a log that is followed
 LOG_BLOCK_BYTES = 65_536
 MAX_LOG_LINES = 100_000
+NOBODY = "no other node is known yet; p2pnode doctor says why, p2pnode peers --pending who was turned away"
+LISTS = ("I ACCEPT", "I SHARE", "ACCEPTS ME", "SHARES", "LAST MODEL", "REFUSED")
+USUAL = ("NAME", "ID", "PATH", "STATE", *LISTS)
+DISPENSABLE = ("PATH", "ID")  # given up one by one where the terminal is too narrow
+WIDE = ("NAME", "ID", "ADDRESS", "PATH", "STATE", "SENDS TO", "RECEIVES", *LISTS)
 
 
 def status(paths: Paths) -> Answer:
@@ -25,16 +30,28 @@ def status(paths: Paths) -> Answer:
     return Answer(found, _status_text(found))
 
 
-def peers(paths: Paths) -> Answer:
-    """The other members, as this node sees them."""
+def peers(paths: Paths, *, is_wide: bool = False) -> Answer:
+    """The other members, as this node sees them; ``is_wide`` shows addresses and edges too."""
     found = request(paths.socket, "peers")
     listed = found.get("peers")
     rows = [_peer_row(row) for row in listed if isinstance(row, dict)] if isinstance(listed, list) else []
-    columns = (
-        *("NAME", "ID", "ADDRESS", "STATE", "SENDS TO", "RECEIVES", "I ACCEPT", "I SHARE", "ACCEPTS ME"),
-        *("LAST MODEL", "REFUSED"),
-    )
-    return Answer(found, table(columns, rows) if rows else "no other node is known yet")
+    columns = _columns(rows, is_wide=is_wide)
+    shown = [[row[column] for column in columns] for row in rows]
+    text = table(columns, shown) if rows else NOBODY
+    return Answer(found, "\n".join([text, *_disagreements(listed)]))
+
+
+def _disagreements(rows: Json) -> list[str]:
+    """Linked peers that know other members: soon over, unless somebody's lists are incomplete."""
+    if not isinstance(rows, list):
+        return []
+    names = [str(row.get("name")) for row in rows if isinstance(row, dict) and row.get("agrees") is False]
+    if not names:
+        return []
+    return [
+        f"{', '.join(names)} sees other members than this node; if that lasts, a node is missing on a list:",
+        "compare p2pnode trust list on both, and p2pnode trust add what is missing",
+    ]
 
 
 def pending(paths: Paths) -> Answer:
@@ -116,7 +133,8 @@ def _status_text(found: dict[str, Json]) -> str:
     second = (
         f"peers {found.get('linked')} up of {others}      last problem: {found.get('last_problem') or 'none'}"
     )
-    return "   ".join(first) + "\n" + second
+    third = f"\ndegraded: {found['degraded']}" if found.get("degraded") else ""
+    return "   ".join(first) + "\n" + second + third
 
 
 def _of(rounds: Json) -> str:
@@ -127,20 +145,42 @@ def _figure(value: Json) -> str:
     return f"{value:.3f}" if isinstance(value, int | float) else "-"
 
 
-def _peer_row(row: dict[str, Json]) -> list[object]:
+def _columns(rows: Sequence[Mapping[str, object]], *, is_wide: bool) -> Sequence[str]:
+    """All columns, or as many of the usual ones as the terminal has room for."""
+    if is_wide:
+        return WIDE
+    columns = list(USUAL)
+    for name in DISPENSABLE:
+        if not fits(columns, [[row[column] for column in columns] for row in rows]):
+            columns.remove(name)
+    return columns
+
+
+def _peer_row(row: dict[str, Json]) -> dict[str, object]:
     last_s, last_round = row.get("last_model_s"), row.get("last_model_round")
     last = f"{duration(last_s)} ago (r{last_round})" if isinstance(last_s, int | float) else "-"
-    accepts = row.get("accepts_us")
-    return [
-        row.get("name"),
-        str(row.get("id"))[:7],
-        re.sub(r"^tcp://", "", str(row.get("address"))),
-        row.get("state"),
-        row.get("sends_to"),
-        row.get("receives_from"),
-        row.get("accepted"),
-        row.get("shared_with"),
-        "?" if accepts is None else accepts,
-        last,
-        row.get("refused"),
-    ]
+    if not (row.get("sends_to") or row.get("receives_from")) and row.get("state") == "up":
+        last = "no edge"  # the graph has none between the two now, whatever it had before
+    accepts, shares = row.get("accepts_us"), row.get("shares_with_us")
+    return {
+        "NAME": row.get("name"),
+        "ID": str(row.get("id"))[:7],
+        "ADDRESS": re.sub(r"^tcp://", "", str(row.get("address"))),
+        "PATH": row.get("path"),
+        "STATE": row.get("state"),
+        "SENDS TO": row.get("sends_to"),
+        "RECEIVES": row.get("receives_from"),
+        "I ACCEPT": row.get("accepted"),
+        "I SHARE": row.get("shared_with"),
+        "ACCEPTS ME": "?" if accepts is None else accepts,
+        "SHARES": "?" if shares is None else shares,
+        "LAST MODEL": last,
+        "REFUSED": _refusals(row),
+    }
+
+
+def _refusals(row: dict[str, Json]) -> str:
+    """How many models were refused, here and by the peer, and why."""
+    here, there, reasons = row.get("refused"), row.get("refused_there"), row.get("reasons")
+    words = f" ({', '.join(sorted(reasons))})" if isinstance(reasons, dict) and reasons else ""
+    return f"{here}, there {there}{words}" if there else f"{here}{words}"

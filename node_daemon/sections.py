@@ -85,13 +85,23 @@ class NodeSection(Section):
         description="addresses the random draws; by default made from the node id",
     )
     deterministic: bool = Field(
-        default=False, description="same bytes every time; slower, and no deadline fires"
+        default=False,
+        description="same bytes every time; slower: no deadline fires, and who is killed is waited for",
     )
     device: str = Field(
         "cpu", pattern=r"^(cpu|cuda(:\d+)?|mps)$", description="where training runs: cpu or cuda"
     )
     evaluate_every: Whole = Field(
         1, ge=0, le=2**31, description="rounds from one evaluation of the model to the next; 0: never"
+    )
+
+    strict_disk: bool = Field(
+        default=False,
+        description="end (exit code 5) when a checkpoint cannot be written; else go on in memory",
+    )
+
+    not_finite: Literal["roll_back", "stop"] = Field(
+        "roll_back", description="when training gives NaN or infinity: take the model before, or stop"
     )
 
     @field_validator("name")
@@ -140,7 +150,10 @@ class NetworkSection(Section):
 class TopologySection(ItemSection):
     """Who sends to whom."""
 
-    name: str = Field("ring", description="p2pnode topology list shows all of them, with their options")
+    name: str = Field(
+        "ring",
+        description="p2pnode topology list shows all; by default, in mode list, trust: the lists themselves",
+    )
 
 
 class ProtocolSection(ItemSection):

@@ -52,7 +52,7 @@ def init(
         f"identity  {paths.identity}",
         f"config    {paths.config}{kept}",
         f"trust     {paths.trust}  (mode {kept_mode})",
-        f"next      p2pnode start{where}{network}",
+        *_next(kept_mode, where + network),
     ]
     if given and not is_new:
         lines += [
@@ -60,6 +60,18 @@ def init(
             for key, value in given.items()
         ]
     return Answer(data, "\n".join(lines))
+
+
+def _next(mode: str, options: str) -> list[str]:
+    """The commands that follow, by who may get in."""
+    lines = [f"next      p2pnode start{options}"]
+    if mode == "list":
+        lines.append(
+            f"then      p2pnode trust add ID --name NAME{options}   (the ID that p2pnode id prints there)"
+        )
+    elif mode == "ticket":
+        lines.append(f"then      p2pnode invite{options}   (and p2pnode join on the other machines)")
+    return lines
 
 
 def _make_trust(paths: Paths, mode: str | None) -> str:

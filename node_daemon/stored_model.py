@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from node_daemon import checkpoint
 from node_daemon.choices import check_choices, make_task
-from node_daemon.config import load_config
+from node_daemon.list_check import load_node_config
 from node_daemon.local_data import training_rows
 from node_daemon.paths import Paths, home_paths, user_paths
 from node_daemon.sections import Settings
@@ -83,7 +83,7 @@ def load(home: str | Path | None = None, *, network: str | None = None) -> Store
 
     Raises StateError when nothing is stored, ConfigError when the task in the config is another by now.
     """
-    config = load_config({"network.name": network}, home=None if home is None else Path(home))
+    config = load_node_config({"network.name": network}, home=None if home is None else Path(home))
     check_choices(config)
     settings = config.settings
     paths = user_paths(settings.network.name) if home is None else home_paths(Path(home))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import chain, count
 
 from node_daemon import trust_edit
 from node_daemon.assembly import listen_host
@@ -16,6 +17,7 @@ from node_daemon.files import (
     read_checked,
 )
 from node_daemon.layers import flatten
+from node_daemon.list_check import default_topology, with_topology
 from node_daemon.output import Answer
 from node_daemon.paths import Paths
 from node_daemon.sections import Settings
@@ -43,9 +45,9 @@ def invite(paths: Paths, config: Config, *, addresses: Sequence[str] = ()) -> An
         )
     identity = load_or_create_identity(paths.identity.parent)
     key = read_network_key(paths.network_key) if found.mode == "ticket" else None
-    settings = config.settings
+    settings = with_topology(config, found.mode).settings
     reachable = tuple(addresses) or _addresses(paths, settings, found.mode)
-    plan = plan_settings(settings)
+    plan = plan_settings(settings, mode=found.mode)
     line = encode_ticket(Ticket(settings.network.name, identity.id, reachable, key, plan))
     data = {"ticket": line, "is_secret": key is not None, "addresses": list(reachable), "plan": dict(plan)}
     return Answer(data, line)
@@ -62,12 +64,13 @@ def warning(answer: Answer) -> str:
     )
 
 
-def plan_settings(settings: Settings) -> dict[str, PlanValue]:
-    """What all nodes must have in common, as far as it differs from the defaults.
+def plan_settings(settings: Settings, *, mode: str = "ticket") -> dict[str, PlanValue]:
+    """What all nodes must have in common, as far as it differs from the defaults of their mode.
 
     Names of code are left out: nothing that comes with a ticket may choose what runs.
     """
     mine, default = flatten(settings.model_dump(mode="json")), flatten(Settings().model_dump(mode="json"))
+    default["topology.name"] = default_topology(mode)
     keys = [key for key in mine if key.partition(".")[0] in PLAN_SECTIONS or key == PLAN_SEED]
     found: dict[str, PlanValue] = {}
     for key in keys:
@@ -123,15 +126,26 @@ def wishes(ticket: Ticket) -> dict[str, object]:
     return {"network.name": ticket.network, **ticket.plan, "network.static": list(ticket.addresses)}
 
 
-def preview(paths: Paths, ticket: Ticket) -> str:
+def suggested_name(paths: Paths, ticket: Ticket) -> str:
+    """What the inviter may be called here, in mode list: as it is already, or after its network."""
+    found = read_trust(paths.trust)
+    present = [name for name, peer in found.names.items() if peer == ticket.node]
+    if present:
+        return present[0]
+    later = (f"{ticket.network}-{number}" for number in count(2))
+    return next(name for name in chain([ticket.network], later) if name not in found.names)
+
+
+def preview(paths: Paths, ticket: Ticket, *, inviter: str = "") -> str:
     """What ``join`` would change, for whoever is to consent."""
     present = _present(paths)
     mode = "ticket" if ticket.network_key is not None else "list"
+    inviter = inviter or suggested_name(paths, ticket)
     lines = [
         f"network   {ticket.network}, with node {ticket.node}",
         f"trust     mode {mode}"
         if mode == "ticket"
-        else f"trust     mode list: {short_id(ticket.node)}, both ways",
+        else f"trust     mode list: {inviter} ({short_id(ticket.node)}), both ways",
     ]
     for key, value in wishes(ticket).items():
         before = present.get(key)
@@ -142,8 +156,13 @@ def preview(paths: Paths, ticket: Ticket) -> str:
     return "\n".join(lines)
 
 
-def join(paths: Paths, ticket: Ticket, *, name: str | None = None) -> Answer:
-    """Write what a ticket says: settings, trust, and the network key; makes the identity if there is none."""
+def join(paths: Paths, ticket: Ticket, *, name: str | None = None, inviter: str = "") -> Answer:
+    """Write what a ticket says: settings, trust, and the network key; makes the identity if there is none.
+
+    ``inviter`` is the petname of the node that made the ticket, in mode list.
+    """
+    inviter = inviter or suggested_name(paths, ticket)
+    trust_edit.check_name(read_trust(paths.trust), inviter, ticket.node)
     identity = load_or_create_identity(paths.identity.parent)
     if ticket.network_key is not None:
         _write_key(paths, ticket.network_key)  # first: it refuses another network's
@@ -156,12 +175,13 @@ def join(paths: Paths, ticket: Ticket, *, name: str | None = None) -> Answer:
         trust_edit.set_mode(paths.trust, "ticket")
     else:
         trust_edit.set_mode(paths.trust, "list")
-        trust_edit.enter(paths.trust, ticket.node, ("accept_from", "share_with"))
+        trust_edit.enter(paths.trust, ticket.node, ("accept_from", "share_with"), name=inviter)
     data = {"id": identity.id, "network": ticket.network, "config": str(paths.config)}
     lines = [f"joined    {ticket.network}", f"ID        {identity.id}"]
     if ticket.network_key is None:
-        lines.append(f"there     p2pnode trust add {identity.id}")
-    return Answer(data, "\n".join([*lines, "next      p2pnode start"]))
+        data["inviter"] = inviter
+        lines += [f"inviter   {inviter}", f"there     p2pnode trust add {identity.id} --name NAME"]
+    return Answer(data, "\n".join([*lines, f"next      p2pnode start{paths.home_option}"]))
 
 
 def _in_order(values: Mapping[str, object]) -> dict[str, object]:

@@ -53,6 +53,7 @@ def list_families() -> Answer:
         }
         for family in families
     ]
+    rows.append(("trust", "", "", "Whoever shares with whom: not drawn, but made of the nodes' trust.toml."))
     return Answer({"topologies": data}, table(("NAME", "OPTIONS", "RANDOM", "WHAT"), rows))
 
 

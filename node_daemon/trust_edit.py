@@ -1,6 +1,7 @@
 """Write ``trust.toml``: comments kept, never half a file, never one that cannot be read back."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import tomlkit
@@ -8,6 +9,9 @@ import tomlkit
 from node_daemon.files import create_exclusively, make_private_folder, read_checked, write_atomically
 from node_daemon.trust_file import LISTS, TRUST_PROBLEM, TrustFile, read_trust
 from p2pfl.errors import ConfigError
+
+SHORT_ID = re.compile(r"[A-Z2-7]{7}(-[A-Z2-7]{7})*")
+MAX_NAME_CHARACTERS = 64
 
 TEMPLATE = """# Whose models this node accepts, and who may have its own: full ids, or names from [names].
 # p2pnode trust add, remove and list write and show it; a running node reads an edit on SIGHUP.
@@ -39,6 +43,8 @@ def set_mode(path: Path, mode: str) -> TrustFile:
 
 def enter(path: Path, peer: str, lists: tuple[str, ...], *, name: str = "") -> TrustFile:
     """Write an id into these lists, and the name by which it is to be known."""
+    if name:
+        check_name(read_trust(path), name, peer)
 
     def change(document: tomlkit.TOMLDocument) -> None:
         for key in lists:
@@ -55,6 +61,34 @@ def enter(path: Path, peer: str, lists: tuple[str, ...], *, name: str = "") -> T
             names[name] = peer
 
     return _edit(path, "list", change)
+
+
+def replace_lists(path: Path, lists: Mapping[str, frozenset[str]]) -> TrustFile:
+    """Have these lists hold exactly these ids."""
+
+    def change(document: tomlkit.TOMLDocument) -> None:
+        for key, ids in lists.items():
+            document[key] = sorted(ids)
+
+    return _edit(path, "list", change)
+
+
+def check_name(found: TrustFile, name: str, peer: str) -> None:
+    """Refuse a petname that another node has, or that could be taken for an id."""
+    why = ""
+    if len(name) > MAX_NAME_CHARACTERS or not name.isprintable() or name != name.strip():
+        why = f"a name has at most {MAX_NAME_CHARACTERS} printable characters"
+    elif SHORT_ID.fullmatch(name):
+        why = "it reads like a node id"
+    elif found.names.get(name, peer) != peer:
+        why = f"{found.names[name]} is called that already"
+    if why:
+        raise ConfigError(
+            f"{name[:MAX_NAME_CHARACTERS]!r} cannot name a node: {why}",
+            where="--name",
+            fix="another name",
+            exit_code=TRUST_PROBLEM,
+        )
 
 
 def strike(path: Path, peer: str, lists: tuple[str, ...]) -> TrustFile:

@@ -47,6 +47,9 @@ class TrustFile:
         """The full id behind a petname or a pasted id; never a short one."""
         if text in self.names:
             return self.names[text]
+        meant = unknown_name("name", text, sorted(self.names), where=where)
+        if meant.fix:
+            raise ConfigError(meant.what, where=where, fix=meant.fix, exit_code=TRUST_PROBLEM)
         return format_id(parse_id(text, where=where))
 
 
@@ -120,3 +123,14 @@ def read_network_key(path: Path) -> bytes:
 
 def _bad(what: str, path: Path) -> ConfigError:
     return ConfigError(what, where=str(path), exit_code=TRUST_PROBLEM)
+
+
+def nobody_listed(found: TrustFile) -> str:
+    """What to do while the lists keep everybody out; "" when they name somebody, or do not decide."""
+    everybody = found.accept_from | (found.share_with or frozenset())
+    if found.mode != "list" or found.share_with is None or everybody - found.deny:
+        return ""
+    return (
+        "trust.toml names nobody, so nobody gets in; on every other node: p2pnode id, and here, with "
+        "what it prints: p2pnode trust add ID --name NAME; then the same the other way round"
+    )

@@ -29,6 +29,11 @@ class Message:
     fields: Mapping[str, int | float | str | bytes] = field(default_factory=dict)
     body: tuple[Array, ...] = ()
 
+    @property
+    def has_arrays(self) -> bool:
+        """Does it hold more than words?"""
+        return self.model is not None or bool(self.body)
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:
@@ -56,7 +61,8 @@ class View:
 
     ``members`` (this node included) stand in the order of the graph, which is the sorted roster unless
     the graph names its own order; ``live`` are the members with a link up to this node; ``accepted`` are
-    those whose models may be merged here.
+    those whose models may be merged here; ``refused`` those ever met, members or not, whom the lists do not
+    (or no longer) accept: what is held of theirs is to be dropped.
     """
 
     me: str
@@ -64,6 +70,7 @@ class View:
     live: frozenset[str]
     accepted: frozenset[str]
     wiring: Wiring
+    refused: frozenset[str] = frozenset()
 
     def neighbourhood(self, round: int, of: str | None = None) -> Neighbourhood:
         """The neighbourhood in ``round`` of a member, by default this node's own."""
@@ -77,10 +84,15 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """An authenticated, checked message has arrived from an accepted sender."""
+    """An authenticated, checked message has arrived from an accepted sender.
+
+    ``start`` and ``sequence`` tell messages with arrays from repetitions (``p2pfl.replay``); 0 is none.
+    """
 
     sender: str
     message: Message
+    start: int = 0
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,17 @@
 """No number that is none: a model with NaN or infinity in it neither enters a node nor leaves it.
 
-From a peer it is refused and counted, before anything is merged; ``STRIKES`` of them mute the peer, whose
-models are then refused unread until this node has done ``MUTED_ROUNDS`` more rounds.  Out of the node's own
-training it is put back: the protocol gets the model that was given, age unchanged, as after any failed
-training.  What a merge of finite models has made infinite is not sent.
+Nor does one come in whose parameters are not as many as this node's, or ``TOO_LARGE`` times as large, in root
+mean square: it would be all that is left of a mean.  From a peer such a model is refused and counted, before
+anything is merged; ``STRIKES`` of them mute the peer, whose models are then refused unread until this node
+has done ``MUTED_ROUNDS`` more rounds.  Out of the node's own training it is put back: the protocol gets the
+model that was given, age unchanged, as after any failed training.  What a merge of finite models has made
+infinite is not sent.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable
-from math import isfinite
+from collections.abc import Iterable, Mapping
+from math import isfinite, sqrt
+from types import MappingProxyType
 
 import numpy as np
 
@@ -17,12 +20,24 @@ from p2pfl.model import Array, Model
 
 STRIKES = 3
 MUTED_ROUNDS = 10
+TOO_LARGE = 1e6  # times the root mean square of this node's own parameters, or 1 if that is more
 MAX_NEWS = 64  # refusals that nobody has asked for yet
+
+
+# Why a model did not come in, for the operator.
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "not_finite": "its model is not finite",
+        "wrong_shape": "its model has another number of parameters",
+        "too_large": f"its model is more than {TOO_LARGE:,.0f} times as large as ours",
+        "muted": "it is muted for such models",
+    }
+)
 
 
 def is_finite(array: Array) -> bool:
     """Are all numbers of an array numbers?"""
-    return array.dtype.kind != "f" or bool(np.isfinite(array).all())
+    return array.dtype.kind != "f" or isfinite(_size(array)) or bool(np.isfinite(array).all())
 
 
 def is_finite_model(model: Model) -> bool:
@@ -40,6 +55,7 @@ class FiniteGate:
 
     def __init__(self) -> None:
         self.refused: Counter[str] = Counter()  # sender -> messages that did not come in
+        self.reasons: Counter[str] = Counter()  # why -> the same messages
         self.withheld = 0  # messages that did not go out
         self.rolled_back = 0  # trainings whose model was put back
         self._strikes: Counter[str] = Counter()
@@ -47,6 +63,9 @@ class FiniteGate:
         self._news: deque[tuple[str, str]] = deque(maxlen=MAX_NEWS)
         self._round = 0
         self._given: Model | None = None  # what the training under way began with
+        self._own: Model | None = None  # what others' models are compared with
+        self._measured: Model | None = None  # to which the limit belongs
+        self._limit = TOO_LARGE
         self._known: Message | None = None  # the last message found finite: it goes to many
 
     @property
@@ -56,19 +75,28 @@ class FiniteGate:
             return frozenset()
         return frozenset(sender for sender, until in self._muted.items() if until > self._round)
 
+    def is_muted(self, sender: str) -> bool:
+        """Are the models of a sender refused for now?"""
+        return self._muted.get(sender, 0) > self._round
+
     def lets_in(self, sender: str, message: Message) -> bool:
         """May the arrays of a message come in?"""
-        if self._muted.get(sender, 0) > self._round:
+        return not self.objection(sender, message)
+
+    def objection(self, sender: str, message: Message) -> str:
+        """Why the arrays of a message do not come in: ``muted`` or one of ``REASONS``; "" if they do."""
+        if self._muted and self.is_muted(sender):
             self._refuse(sender, "muted")
-            return False
-        if is_finite_message(message):
-            return True
+            return "muted"
+        fault = self._fault(message)
+        if not fault:
+            return ""
         self._strikes[sender] += 1
-        self._refuse(sender, "not_finite")
+        self._refuse(sender, fault)
         if self._strikes[sender] >= STRIKES:
             self._strikes[sender] = 0
             self._muted[sender] = self._round + MUTED_ROUNDS
-        return False
+        return fault
 
     def trained(self, model: Model) -> Model:
         """What the protocol gets of a training: its model, or the one that it began with."""
@@ -83,21 +111,38 @@ class FiniteGate:
         return [effect for effect in effects if self._may_leave(effect)]
 
     def take_news(self) -> list[tuple[str, str]]:
-        """Refusals since the last call: (sender, ``not_finite`` or ``muted``)."""
+        """Refusals since the last call: (sender, one of ``REASONS``)."""
         news = list(self._news)
         self._news.clear()
         return news
 
+    def _fault(self, message: Message) -> str:
+        """Why the arrays of a message may not come in; empty if they may."""
+        model, own, arrays = message.model, self._own, message.body
+        if model is not None:
+            if own is not None and model.params.shape != own.params.shape:
+                return "wrong_shape"
+            if not isfinite(model.weight):
+                return "not_finite"
+            arrays = (model.params, *arrays)
+        if own is not None and own is not self._measured:
+            self._measured, self._limit = own, TOO_LARGE * max(1.0, _size(own.params))
+        for array in arrays:  # one pass over the memory, if nothing is wrong
+            if not _size(array) <= self._limit:
+                return "too_large" if all(map(is_finite, arrays)) else "not_finite"
+        return ""
+
     def _refuse(self, sender: str, why: str) -> None:
         self.refused[sender] += 1
+        self.reasons[why] += 1
         self._news.append((sender, why))
 
     def _may_leave(self, effect: Effect) -> bool:
         match effect:
             case Train(model):
-                self._given = model
-            case Adopt(_, round):
-                self._round = round
+                self._given = self._own = model
+            case Adopt(model, round):
+                self._round, self._own = round, model
             case Send(_, message) if message is not self._known and (message.model or message.body):
                 if not is_finite_message(message):
                     self.withheld += 1
@@ -106,3 +151,13 @@ class FiniteGate:
             case _:
                 pass
         return True
+
+
+def _size(array: Array) -> float:
+    """The root mean square; infinite where squares are too large for the type; 0 of what are no floats.
+
+    If it is finite, so is every number.
+    """
+    if array.dtype.kind != "f" or array.size == 0:
+        return 0.0
+    return sqrt(np.vdot(array, array) / array.size)  # unlike dot, silent when it overflows

@@ -125,6 +125,37 @@ def resolve(kind: str, name: str) -> object:
     return load(TABLES[kind][name])
 
 
+def local_options(name: str, protocol: object, *, given: Mapping[str, object]) -> Mapping[str, object]:
+    """The options that a protocol has to have where a node knows its own neighbourhood alone (one-way trust).
+
+    A protocol says so by ``local_options``; one that says nothing can live with any, one with None with none.
+    Raises ConfigError, which names what works, when there are none or others are ``given``.
+    """
+    local: Mapping[str, object] | None = getattr(protocol, "local_options", {})
+    if local is None:
+        able = [each for each in names("protocol") if _is_local(each)]
+        raise ConfigError(
+            f"protocol {name!r} needs an order of all nodes, which one-way trust does not have",
+            facts=[
+                "with topology 'trust' each node knows its own lists alone",
+                f"protocols for one-way trust: {', '.join(able)}",
+            ],
+            fix="one of these protocols, or a topology that all know: ring, full_mesh, file, …",
+        )
+    for option, value in local.items():
+        if given.get(option, value) != value:
+            raise ConfigError(
+                f"{option} = {given[option]!r} of protocol {name!r} needs to know the neighbours' neighbours",
+                facts=["with topology 'trust' each node knows its own lists alone"],
+                fix=f"{option} = {value!r}, or a topology that all know: ring, full_mesh, file, …",
+            )
+    return local
+
+
+def _is_local(name: str) -> bool:
+    return getattr(resolve("protocol", name), "local_options", {}) is not None
+
+
 def check_options(
     kind: str, name: str, item: Callable[..., object], *, options: Mapping[str, object]
 ) -> None:

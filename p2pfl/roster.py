@@ -1,10 +1,11 @@
 """From members and mixing weights to neighbourhoods: who sends to whom, with what weight.
 
 The roster is the sorted list of live members.  A graph is a pure function of it, so that equal rosters
-give equal graphs without a message.
+give equal graphs without a message.  The graph of one-way trust is no such function: each node knows its own
+edges.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -114,6 +115,30 @@ class GraphWiring:
         column = slice(mixing.column_start[i], mixing.column_start[i + 1])
         send_to = tuple(self.members[k] for k in mixing.receivers[column].tolist() if k != i)
         return Neighbourhood(send_to, {self.members[j]: w for j, w in weights.items()}, self_weight)
+
+
+class TrustWiring:
+    """The edges of one node in the graph of one-way trust, which knows no others and needs no roster.
+
+    ``send_to`` and ``receive_from`` are linked peers; what is received counts as much as the node's own.
+    ``members`` are all that are thought alive.
+    """
+
+    def __init__(
+        self, me: str, members: Iterable[str], *, send_to: frozenset[str], receive_from: frozenset[str]
+    ) -> None:
+        self.everyone = frozenset(members).union(send_to, receive_from, (me,))
+        self.members = tuple(sorted(self.everyone))
+        self.roster: list[Scalar] = list(self.members)
+        self._me = me
+        share = 1.0 / (1 + len(receive_from))
+        self._own = Neighbourhood(
+            tuple(sorted(send_to)), dict.fromkeys(sorted(receive_from), share), self_weight=share
+        )
+
+    def neighbourhood(self, round: int, of: str) -> Neighbourhood:  # noqa: ARG002
+        """This node's own in every round; of anybody else nothing is known."""
+        return self._own if of == self._me else _NOBODY
 
 
 # Roster (member id -> the name it gave itself) to wiring.  One factory may serve many nodes and cache.

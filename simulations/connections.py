@@ -5,6 +5,9 @@ tells nobody.  What is sent across it waits, as in TCP's buffers, and arrives if
 the link breaks; the link breaks after ``break_s`` of silence, and what waited is lost.  After that both ends
 try to dial each other again and again, so that some time after the heal, at most ``LAST_RETRY_S``, they
 succeed.
+
+Whom the lists of either side do not admit there is no link with.  When lists change, the links are made anew
+whose ends now think otherwise of each other: a greeting tells the other side.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -15,9 +18,11 @@ import numpy as np
 
 from p2pfl.membership import LinkDown, LinkUp
 from p2pfl.peer.links import FIRST_RETRY_S, LAST_RETRY_S
+from p2pfl.trust import Trust, TrustChanged
 from simulations.agenda import Agenda
 from simulations.hosts import Host
 from simulations.links import LinkTable, SimulatedLink
+from simulations.swarm import Swarm
 
 REDIAL_PURPOSE = 0x4449414C  # addresses the draws of when a dial succeeds
 
@@ -46,16 +51,17 @@ class Connections:
         agenda: Agenda,
         hosts: Mapping[str, Host],
         *,
+        swarm: Swarm,
         seed: int,
-        deliver: Callable[[Host, LinkUp | LinkDown], None],
-        incarnation_of: Callable[[str], int],
+        deliver: Callable[[Host, LinkUp | LinkDown | TrustChanged], None],
     ) -> None:
         self._links = links
         self._agenda = agenda
         self._hosts = hosts
         self._seed = seed
         self._deliver = deliver
-        self._incarnation_of = incarnation_of
+        self._incarnation_of = swarm.incarnation_of
+        self._lists = swarm.lists
         self._first: frozenset[str] = frozenset()
         self._pairs: dict[Pair, _Connection] = {}
         self._cuts: dict[int, frozenset[Pair]] = {}  # partitions in force: number -> ways that are blocked
@@ -74,7 +80,9 @@ class Connections:
         for member in sorted(self._first):
             for other in self._links.of(member):
                 if member < other and other in self._first:
-                    self._tell_both(member, other)
+                    self._pair(member, other).is_up = self._lists.admit(member, other)
+                    if self._pair(member, other).is_up:
+                        self._tell_both(member, other)
 
     def close_all(self, member: str, *, left: bool) -> None:
         """A member is gone: its links close, and the others are told if they can be."""
@@ -97,6 +105,37 @@ class Connections:
         """A member is there: link it with all that can be reached."""
         for other in self._links.of(member):
             self._connect(member, other)
+
+    def change_trust(self, member: str, trust: Trust) -> None:
+        """Other lists of a member are in force: at once in its node, and in what it says to others."""
+        before = self._lists.of(member)
+        self._lists.trusts[member] = trust
+        host = self._hosts.get(member)
+        if host is None or not host.is_up:
+            return
+        self._deliver(host, TrustChanged(trust))
+        for other in self._links.of(member):
+            if _opinion(before, other) != _opinion(trust, other):
+                self._cut_link(member, other)
+                self._connect(member, other)
+
+    def _cut_link(self, member: str, other: str) -> None:
+        """Both ends hear of it behind what is under way; across a partition the other one misses it later."""
+        pair = self._pair(member, other)
+        if not pair.is_up:
+            return
+        pair.is_up = False
+        pair.broken_s = self._agenda.now_s
+        self._clear(member, other)
+        if self._is_apart(member, other):
+            self._deliver(self._hosts[member], LinkDown(other))
+            pair.is_untold = True
+            self._agenda.idly_at(
+                self._silence_over_s(), partial(self._miss, member, other, number=pair.number)
+            )
+            return
+        for here, there in ((member, other), (other, member)):
+            self._announce(LinkDown(here), self._links.between(here, there))
 
     def partition(self, groups: Sequence[Collection[str]]) -> int:
         """Nothing passes between groups any more; members of none are one more.  Its number, for ``heal``."""
@@ -164,6 +203,8 @@ class Connections:
     def _connect(self, member: str, other: str) -> None:
         pair = self._pair(member, other)
         hosts = self._hosts.get(member), self._hosts.get(other)
+        if not self._lists.admit(member, other):
+            return
         if pair.is_up or self._is_apart(member, other) or any(h is None or not h.is_up for h in hosts):
             return
         if pair.is_untold:
@@ -175,8 +216,12 @@ class Connections:
         self._tell_both(member, other)
 
     def _tell_both(self, member: str, other: str) -> None:
-        self._announce(LinkUp(member, self._incarnation_of(member)), self._links.between(member, other))
-        self._announce(LinkUp(other, self._incarnation_of(other)), self._links.between(other, member))
+        self._greet(member, other)
+        self._greet(other, member)
+
+    def _greet(self, member: str, to: str) -> None:
+        greeting = self._lists.greeting(member, to, self._incarnation_of(member))
+        self._announce(greeting, self._links.between(member, to))
 
     def _announce(self, change: LinkUp | LinkDown, link: SimulatedLink) -> None:
         arrival_s = link.in_order_s(self._agenda.now_s + link.latency_s)
@@ -203,6 +248,10 @@ class Connections:
             is_up = u in self._first and v in self._first  # nothing has happened to this pair since
             found = self._pairs[key] = _Connection(is_up=is_up)
         return found
+
+
+def _opinion(trust: Trust, other: str) -> tuple[bool, bool, bool]:
+    return trust.accepts(other), trust.shares_with(other), trust.admits(other)
 
 
 def _sorted(u: str, v: str) -> Pair:

@@ -72,7 +72,7 @@ def _swarm(setting: Setting, down: frozenset[str]) -> Swarm:
         make = partial(make_gossip_swarm, gossip=replace(setting.membership, late=down))
     return make(
         setting.members,
-        setting.schedule,
+        setting.lists or setting.schedule,
         setting.make_counted,
         models=dict.fromkeys(setting.members, setting.initial),
         rounds=setting.rounds,

@@ -5,9 +5,8 @@ the order in which they were caused, so that a run is a function of its argument
 
 A crash loses what the member had not stored.  What it had sent arrives, what was on the way to it does not.
 A restart makes a fresh node, restores the last stored snapshot, and brings the links up again; a join makes
-a fresh node without a history; who leaves says good-bye.  What becomes of links then, and in a partition,
-stands in ``simulations.connections``.  A training takes the virtual time that ``compute_s`` says
-(``simulations.training``).  ``simulations.invariants`` are checked all the while.
+a fresh node without a history; who leaves says good-bye.  ``simulations.connections`` says what becomes of
+links, ``simulations.training`` how long one takes.  ``simulations.invariants`` are checked all the while.
 """
 
 from collections import Counter
@@ -19,7 +18,6 @@ from typing import assert_never
 from p2pfl.errors import ConfigError, unknown_name
 from p2pfl.events import (
     Adopt,
-    Event,
     Finish,
     Received,
     Send,
@@ -32,8 +30,9 @@ from p2pfl.events import (
 )
 from p2pfl.membership import Heard, Input, LinkDown, LinkUp, Tell
 from p2pfl.model import Model
-from p2pfl.node import Node, NodeEffect
+from p2pfl.node import Node, NodeEffect, NodeInput, Settle
 from p2pfl.peer.status import body_bytes
+from p2pfl.trust import Trust, TrustChanged
 from simulations.agenda import Agenda, rare_garbage_collection
 from simulations.compute import Compute, compute_from
 from simulations.connections import Connections
@@ -76,12 +75,7 @@ class EventSimulator:
         self._invariants = Invariants(len(swarm.members), seed)
         self._hosts: dict[str, Host] = {}
         self._connections = Connections(
-            self._links,
-            self._agenda,
-            self._hosts,
-            seed=seed,
-            deliver=self._deliver,
-            incarnation_of=swarm.incarnation_of,
+            self._links, self._agenda, self._hosts, swarm=swarm, seed=seed, deliver=self._deliver
         )
         self._post = Post(
             self._agenda,
@@ -132,14 +126,12 @@ class EventSimulator:
     @property
     def message_counts(self) -> dict[tuple[str, str], int]:
         """Messages that have left, per (sender, receiver); heartbeats do not count."""
-        used = ((sender, link) for sender, link in self._links.used() if link.sent > link.heartbeats)
-        return {(sender, link.to): link.sent - link.heartbeats for sender, link in used}
+        return {pair: link.sent - link.heartbeats for pair, link in self._links.with_messages()}
 
     @property
     def byte_counts(self) -> dict[tuple[str, str], int]:
         """Bytes of models and bodies that have left, per (sender, receiver)."""
-        used = ((sender, link) for sender, link in self._links.used() if link.sent > link.heartbeats)
-        return {(sender, link.to): link.bytes_sent for sender, link in used}
+        return {pair: link.bytes_sent for pair, link in self._links.with_messages()}
 
     @property
     def bytes_sent(self) -> int:
@@ -222,6 +214,11 @@ class EventSimulator:
         """End all partitions."""
         self._at(at_s, partial(self._heal, None))
 
+    def change_trust(self, member: str, trust: Trust, *, at_s: float | None = None) -> None:
+        """Put other lists of a member into force, in its node and in what it tells the others."""
+        _check_member(self._swarm, member)
+        self._at(at_s, partial(self._connections.change_trust, member, trust))
+
     def call(self, action: Callable[[], None], *, at_s: float) -> None:
         """Do anything at ``at_s``, which may do so again, for as long as the run lasts."""
         self._has_churn = True
@@ -246,12 +243,12 @@ class EventSimulator:
         present = frozenset(up)
         self._connections.begin(up)
         for member in up:
-            linked = present.intersection(() if self._swarm.has_heartbeats else self._links.of(member))
+            linked = present.intersection(() if self._swarm.is_introduced else self._links.of(member))
             self._hosts[member] = Host(member, self._swarm.make_node(member, linked), linked)
         self._running = len(up)
         for member in up:
             self._begin(self._hosts[member])
-        if self._swarm.has_heartbeats:
+        if self._swarm.is_introduced:
             self._connections.introduce()
         self._invariants.begun(self._hosts.values())
 
@@ -303,7 +300,7 @@ class EventSimulator:
         if host.is_up:
             self._handle(host, event)
 
-    def _deliver(self, host: Host, event: Input) -> None:
+    def _deliver(self, host: Host, event: Input | TrustChanged) -> None:
         if not host.is_up:
             return
         match event:
@@ -313,7 +310,7 @@ class EventSimulator:
                 host.linked.discard(peer)
         self._handle(host, event)
 
-    def _handle(self, host: Host, event: Event | Input) -> None:
+    def _handle(self, host: Host, event: NodeInput) -> None:
         now_s = self._agenda.now_s
         self._invariants.handled(now_s, host.member, event)
         try:
@@ -340,6 +337,8 @@ class EventSimulator:
                 self._finish(host, effect)
             case Tell():
                 self._tell(host, effect)
+            case Settle():
+                pass  # messages have no sequence here
             case _:
                 assert_never(effect)
 
@@ -347,8 +346,7 @@ class EventSimulator:
         if send.to not in host.linked:
             self._record.unsent += 1
             return
-        message = send.message
-        parcel = Parcel(Received(host.member, message), body_bytes(message), send.replaces)
+        parcel = Parcel(Received(host.member, send.message), body_bytes(send.message), send.replaces)
         self._post.dispatch(host, self._links.between(host.member, send.to), parcel)
 
     def _tell(self, host: Host, tell: Tell) -> None:

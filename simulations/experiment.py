@@ -29,10 +29,12 @@ from simulations.result import Result
 from simulations.schedule_check import check_schedule
 from simulations.setting import (
     MAX_SEED,
+    Choice,
     Options,
     Progress,
     Setting,
     about,
+    by_lists,
     choice,
     learner_of,
     network_of,
@@ -40,10 +42,14 @@ from simulations.setting import (
     protocol_of,
     schedule_of,
     task_of,
+    with_local_options,
 )
+from simulations.swarm import member_ids
+from simulations.trust_lists import compiled
 from simulations.vectorised_engine import check_vectorised, run_vectorised
 
 BATCHED_FROM = 16  # nodes: fewer are as fast one by one, which is what daemons do
+TRUST = ("list", "open")
 WHOLE = ("rounds", "seed", "nodes", "evaluate_every", "evaluate_nodes")
 EVALUATED_PURPOSE = 0x4556414C  # addresses the draw of the nodes that are evaluated
 
@@ -76,7 +82,9 @@ class Experiment:
     ``rounds`` (of a token: hops) defaults to the protocol's.  ``engine`` is ``event`` (virtual time, links
     as in ``network``), ``vectorised`` (the mathematics) or ``processes`` (real daemons).  In virtual time
     ``compute`` says how long trainings take, ``faults`` what is done to nodes and when, and ``membership``
-    whether they know of each other (``fixed``) or by heartbeats and rumours (``gossip``).
+    whether they know of each other (``fixed``) or by heartbeats and rumours (``gossip``).  With ``trust``
+    ``list`` the edges of the graph stand for the nodes' lists of whom they accept and share with, as daemons
+    have it with topology ``trust``: a node knows nothing else of the graph (``open``: all of it).
 
     ``evaluate_nodes`` nodes, drawn by the seed, are evaluated; by default all.  ``batched`` trains all nodes
     in one call: by default where the task allows it and there are 16 nodes or more, unless a token goes
@@ -95,6 +103,7 @@ class Experiment:
     compute: float | Options | Callable[[int, int], float] | Compute = 1.0
     faults: Options | Faults | None = None
     membership: str | Options | Gossip = "fixed"
+    trust: str = "open"
     nodes: int | None = None
     evaluate_every: int = 1
     evaluate_nodes: int | None = None
@@ -142,9 +151,8 @@ class Experiment:
             raise unknown_name("engine", str(self.engine), ENGINES, where="engine")
         _check_whole("evaluate_every", self.evaluate_every, least=0)
         _check_whole("seed", self.seed, least=0, most=MAX_SEED)
-        schedule = schedule_of(self.topology, nodes=self.nodes, seed=self.seed)
+        schedule, protocol = self._graph_and_protocol()
         nodes = len(schedule.graph(0))
-        protocol = choice("protocol", self.protocol)
         make_protocol = protocol_of(protocol)
         rounds = protocol_class(protocol).default_rounds(nodes) if self.rounds is None else self.rounds
         _check_whole("rounds", rounds, least=1)
@@ -164,6 +172,7 @@ class Experiment:
         )
         setting = Setting(
             schedule=schedule,
+            lists=compiled(schedule.graph(0), member_ids(nodes)) if self.trust == "list" else None,
             protocol=protocol,
             make_protocol=make_protocol,
             task=named,
@@ -184,6 +193,15 @@ class Experiment:
         make_protocol(setting.setup(0))  # refuses wrong values of its options
         ENGINES[self.engine].check(setting)
         return setting
+
+    def _graph_and_protocol(self) -> tuple[topologies.Schedule, Choice]:
+        if self.trust not in TRUST:
+            raise unknown_name("trust", str(self.trust), TRUST, where="trust")
+        schedule = schedule_of(self.topology, nodes=self.nodes, seed=self.seed)
+        protocol = choice("protocol", self.protocol)
+        if self.trust == "open":
+            return schedule, protocol
+        return by_lists(schedule), with_local_options(protocol)
 
     def _manner(self, nodes: int, *, is_token: bool) -> Manner:
         if self.dtype not in DTYPES:

@@ -15,7 +15,7 @@ from simulations.plain_data import Plain, Table, plain
 
 NAMED = frozenset({"topology", "protocol", "task", "partition", "membership"})
 TABLES = frozenset({"network", "faults"})
-TEXTS = frozenset({"engine", "device", "dtype"})
+TEXTS = frozenset({"engine", "device", "dtype", "trust"})
 CHOICES = frozenset({"protocol", "partition"})  # of which Python has no objects
 REQUIRED = CHOICES | TEXTS | {"task"}  # never None
 

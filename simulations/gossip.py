@@ -7,7 +7,6 @@ to the node itself.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from hashlib import sha256
 
 import networkx as nx
 import numpy as np
@@ -15,15 +14,17 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 import topologies
+from p2pfl.barrier import SETTLE_S
 from p2pfl.errors import ConfigError, unknown_name
-from p2pfl.membership import Membership, Rumour, State, Timing
+from p2pfl.membership import TOMBSTONE_S, Membership, Rumour, State, Timing
 from p2pfl.model import Model
-from p2pfl.node import SETTLE_S, Node
-from p2pfl.peer.peer import FULL_LINKING, SPARE_LINKS
+from p2pfl.node import Node
+from p2pfl.peer.linking import FULL_LINKING, ring_links
 from p2pfl.protocols.protocol import Aggregate, ExchangeProtocol, Setup
 from p2pfl.roster import GraphWiring, SparseWeights
 from simulations.churn import DURATION
 from simulations.swarm import Swarm, links_of
+from simulations.trust_lists import TrustLists
 from topologies.schedules import Static
 
 KEPT_GRAPHS = 64  # rosters whose graphs are kept, for all nodes together
@@ -36,15 +37,35 @@ Weights = NDArray[np.float64] | SparseWeights
 class Gossip:
     """Periods of the failure detector, and the start barrier (0: all that are there from the beginning).
 
-    ``late`` are members that are not there at the beginning.
+    ``silence_s`` and ``suspicion_s`` follow from ``heartbeat_s`` unless they are given.  ``late`` are members
+    that are not there at the beginning.
     """
 
     heartbeat_s: float = 1.0
-    silence_s: float = 5.0
-    suspicion_s: float = 3.0
+    silence_s: float | None = None
+    suspicion_s: float | None = None
+    tombstone_s: float = TOMBSTONE_S
     settle_s: float = SETTLE_S
     min_members: int = 0
     late: frozenset[str] = frozenset()
+
+    @property
+    def timing(self) -> Timing:
+        """The periods, those that were not given included."""
+        usual = Timing.of(self.heartbeat_s)
+        silence_s = usual.silence_s if self.silence_s is None else self.silence_s
+        suspicion_s = usual.suspicion_s if self.suspicion_s is None else self.suspicion_s
+        return Timing(self.heartbeat_s, silence_s, suspicion_s, self.tombstone_s)
+
+    def check(self) -> None:
+        """Refuse periods that do not fit each other."""
+        silence_s = self.timing.silence_s
+        if silence_s <= self.heartbeat_s:
+            raise ConfigError(
+                f"silence_s = {silence_s:g} is over before the next heartbeat, after {self.heartbeat_s:g} s",
+                where="membership.silence_s",
+                fix=f"silence_s = {Timing.of(self.heartbeat_s).silence_s:g}, or leave it out",
+            )
 
 
 def membership_from(found: object) -> Gossip | None:
@@ -64,12 +85,16 @@ def membership_from(found: object) -> Gossip | None:
             DURATION.demand(value, where)
         elif isinstance(value, bool) or not isinstance(value, int) or value < 0:
             raise ConfigError(f"min_members must be a whole number from 0, not {value!r}", where=where)
-    return Gossip(**options) if name == "gossip" else None  # type: ignore[arg-type]  # checked above
+    if name == "fixed":
+        return None
+    gossip = Gossip(**options)  # type: ignore[arg-type]  # checked above
+    gossip.check()
+    return gossip
 
 
 def make_gossip_swarm(
     members: Sequence[str],
-    schedule: topologies.Schedule,
+    schedule: topologies.Schedule | TrustLists,
     make_protocol: Callable[[Setup], ExchangeProtocol],
     *,
     models: Mapping[str, Model],
@@ -79,10 +104,11 @@ def make_gossip_swarm(
     gossip: Gossip,
 ) -> Swarm:
     """As ``make_swarm``, with rosters that change by rumours."""
-    wirings = _Wirings(members, schedule)
+    lists = schedule if isinstance(schedule, TrustLists) else TrustLists()
+    wirings = None if isinstance(schedule, TrustLists) else _Wirings(members, schedule)
     numbers = {member: number for number, member in enumerate(members)}
     lives: dict[str, Membership] = {}
-    timing = Timing(gossip.heartbeat_s, gossip.silence_s, gossip.suspicion_s)
+    timing = gossip.timing
 
     def make_node(member: str, linked: frozenset[str]) -> Node:  # noqa: ARG001  # hears of every link
         is_first = member not in lives and member not in gossip.late
@@ -94,18 +120,20 @@ def make_gossip_swarm(
             member,
             protocol=make_protocol(setup),
             membership=lives[member],
-            wiring=wirings.over,
+            wiring=None if wirings is None else wirings.over,
+            trust=lists.of(member),
             min_members=(gossip.min_members or len(members) - len(gossip.late)) if is_first else MIN_MEMBERS,
             settle_s=gossip.settle_s,
         )
 
-    links = gossip_links(GraphWiring(members, schedule))
+    links = lists.links(members) if wirings is None else gossip_links(wirings.whole)
     return Swarm(
         tuple(members),
         links,
         make_node,
         has_heartbeats=True,
         incarnation_of=lambda member: lives[member].incarnation,
+        lists=lists,
     )
 
 
@@ -113,16 +141,9 @@ def gossip_links(wiring: GraphWiring) -> dict[str, tuple[str, ...]]:
     """Who has a link with whom: as ``links_of``, and a few more, so that rumours reach all."""
     links = {member: set(others) for member, others in links_of(wiring).items()}
     if len(links) > FULL_LINKING:
-        for member in wiring.members:
-            others = sorted(links.keys() - {member}, key=lambda other: _rank(member, other))
-            for other in others[:SPARE_LINKS]:
-                links[member].add(other)
-                links[other].add(member)
+        for member, others in ring_links(wiring.members).items():
+            links[member] |= others
     return {member: tuple(sorted(others)) for member, others in links.items()}
-
-
-def _rank(member: str, other: str) -> bytes:
-    return sha256(f"{member}{other}".encode()).digest()
 
 
 class _Wirings:
@@ -132,6 +153,11 @@ class _Wirings:
         self._members = tuple(members)
         self._schedule = schedule
         self._kept: dict[tuple[str, ...], GraphWiring] = {}
+
+    @property
+    def whole(self) -> GraphWiring:
+        """The graph over all members."""
+        return GraphWiring(self._members, self._schedule)
 
     def over(self, roster: Mapping[str, str]) -> GraphWiring:
         """The graph over a roster, in the order of the whole graph."""

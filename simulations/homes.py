@@ -152,5 +152,9 @@ def _config(
     if deployment.rounds is not None:
         config["protocol"]["rounds"] = deployment.rounds
     if deployment.nodes > FULL_LINKING:  # more processes than processors: none answers at once
-        config["limits"] = {"connect_s": CROWDED_S, "handshake_s": CROWDED_S}
+        config["limits"] = {
+            "connect_s": CROWDED_S,
+            "handshake_s": CROWDED_S,
+            "loopback_times": deployment.nodes,
+        }
     return config

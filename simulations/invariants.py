@@ -10,8 +10,8 @@ nodes.
 from collections import deque
 from collections.abc import Iterable, Mapping
 
-from p2pfl.events import Adopt, Event, Received, Trained
-from p2pfl.membership import Input
+from p2pfl.events import Adopt, Received, Trained
+from p2pfl.node import NodeInput
 from simulations.hosts import Host, Mass, TakesTurns
 from simulations.links import MAX_OUTBOX, SimulatedLink
 
@@ -33,14 +33,14 @@ class Invariants:
     def __init__(self, members: int, seed: int) -> None:
         self._members = members
         self._seed = seed
-        self._recent: deque[tuple[float, str, Event | Input]] = deque(maxlen=KEPT_EVENTS)
+        self._recent: deque[tuple[float, str, NodeInput]] = deque(maxlen=KEPT_EVENTS)
         self._rows: dict[str, Mapping[str, float]] = {}  # member -> the weights that were checked last
         self._masses: dict[str, Mass] = {}
         self._turns: dict[str, tuple[int, int]] = {}  # member -> the (mint, lap) of its last training
         self._total: float | None = None  # of the masses; None before the first weighing and where none is
         self._since_weighed = 0  # models adopted
 
-    def handled(self, now_s: float, member: str, event: Event | Input) -> None:
+    def handled(self, now_s: float, member: str, event: NodeInput) -> None:
         """An event is about to be handled."""
         self._recent.append((now_s, member, event))
 
@@ -130,7 +130,7 @@ class Invariants:
         return held + sent - got
 
 
-def _words(event: Event | Input) -> str:
+def _words(event: NodeInput) -> str:
     match event:
         case Received(sender, message):
             age = "" if message.model is None else f" a{message.model.age}"

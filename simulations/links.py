@@ -126,3 +126,7 @@ class LinkTable:
         """Every link that has carried something, with its sender, in sorted order."""
         senders = sorted(self._links.items())
         return [(sender, links[to]) for sender, links in senders for to in sorted(links) if links[to].sent]
+
+    def with_messages(self) -> list[tuple[tuple[str, str], SimulatedLink]]:
+        """Every link that has carried more than heartbeats, with its ends."""
+        return [((sender, link.to), link) for sender, link in self.used() if link.sent > link.heartbeats]

@@ -78,6 +78,12 @@ def _deployment(setting: Setting, evaluate_every: int) -> Deployment:
         raise ConfigError(
             "models travel as float32", where="dtype", fix='dtype = "float32", or engine = "vectorised"'
         )
+    if setting.lists is not None:
+        raise ConfigError(
+            "the daemons of an experiment trust whoever reaches them, on this computer alone",
+            where="trust",
+            fix='trust = "open", or engine = "event"',
+        )
     if setting.task is None:
         raise ConfigError("daemons need a task by name", where="task", fix='task = "my_lab.flowers:task"')
     if not isinstance(setting.schedule, Static):

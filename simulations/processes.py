@@ -8,11 +8,9 @@ exception, SIGKILL - closes the fork server's input, and with it end all daemons
 import json
 import os
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -27,6 +25,7 @@ from p2pfl.errors import P2PError
 from simulations.daemons import LOG_LINES, Daemon
 from simulations.environment import environment
 from simulations.homes import Deployment, write_homes
+from simulations.temporary import TemporaryFolder
 
 POLL_S = 0.05
 CLOSE_TIMEOUT_S = 20.0  # a daemon stops within 10 s, and is killed then
@@ -43,8 +42,12 @@ class Processes:
 
     def __init__(self, deployment: Deployment, folder: Path | None = None) -> None:
         self._deployment = deployment
-        self._is_folder_mine = folder is None
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="p2pnode-"))
+        self._temporary: TemporaryFolder | None = None
+        if folder is None:
+            self._temporary = TemporaryFolder()
+            folder = self._temporary.path
+        self._is_folder_mine = self._temporary is not None
+        self.folder = folder
         self._server: subprocess.Popen[bytes] | None = None
         self._unread = b""
         self.daemons: list[Daemon] = []
@@ -73,6 +76,7 @@ class Processes:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 env={k: v for k, v in environment().items() if not k.startswith("P2PNODE_")},
+                pass_fds=() if self._temporary is None else (self._temporary.lock,),
                 start_new_session=True,  # Ctrl-C is for this process, which ends the others in order
             )
         if self._is_folder_mine:
@@ -182,8 +186,8 @@ class Processes:
         finally:
             for daemon in self.daemons:
                 daemon.forget()
-            if self._is_folder_mine:
-                shutil.rmtree(self.folder, ignore_errors=True)
+            if self._temporary is not None:
+                self._temporary.remove()
 
     def wait_ended(self, number: int) -> None:
         """Until a daemon is no more."""

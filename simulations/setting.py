@@ -26,6 +26,8 @@ from simulations.local_training import Manner, swarm_data, swarm_learner
 from simulations.looked_up import check_call, partition_named, protocol_named, task_named
 from simulations.network import Network, network_from
 from simulations.swarm import member_ids
+from simulations.trust_lists import TrustLists
+from topologies.schedules import Static
 
 SPARSE_FROM = 256  # nodes from which W is sparse
 MAX_SEED = 2**32 - 1
@@ -51,6 +53,7 @@ class Setting:
     """What every engine works on; node i is member i, row i of W and of the models."""
 
     schedule: topologies.Schedule
+    lists: TrustLists | None  # whom each node trusts, where that is the graph
     protocol: Choice
     make_protocol: Callable[[Setup], ExchangeProtocol]
     task: Choice | None  # None: an object of the caller's
@@ -130,6 +133,11 @@ def schedule_of(topology: object, *, nodes: int | None, seed: int) -> topologies
             return _static(graph_from(topology), nodes)
         if isinstance(topology, str | Mapping):
             named = choice("topology", topology)
+            if named.name == "trust":
+                raise ConfigError(
+                    "a simulation has no trust.toml: a graph stands for the lists of its nodes",
+                    fix='a digraph, and trust = "list"',
+                )
             options = dict(named.options)
             size = options.pop("nodes", nodes)
             if isinstance(size, bool) or not isinstance(size, int | np.integer) or nodes not in (None, size):
@@ -156,6 +164,26 @@ def _static(graph: nx.Graph, nodes: int | None) -> topologies.Schedule:
         )
     numbered = nx.convert_node_labels_to_integers(graph)
     return topologies.static(numbered, sparse=len(graph) >= SPARSE_FROM)
+
+
+def by_lists(schedule: topologies.Schedule) -> topologies.Schedule:
+    """The graph as one-way trust has it: weights that every receiver can choose alone.
+
+    Raises ConfigError for one that changes from round to round.
+    """
+    if not isinstance(schedule, Static):
+        raise ConfigError(
+            "trust lists are the same in every round", where="trust", fix='a graph, or trust = "open"'
+        )
+    graph = schedule.fixed_graph.to_directed()
+    return topologies.static(graph, sparse=len(graph) >= SPARSE_FROM)
+
+
+def with_local_options(found: Choice) -> Choice:
+    """The protocol with options for nodes that know their own neighbours alone; raises ConfigError."""
+    with about("protocol"):
+        local = registry.local_options(found.name, protocol_named(found.name), given=found.options)
+        return Choice(found.name, {**local, **found.options})
 
 
 def _check_size(graph: nx.Graph, nodes: int | None) -> None:

@@ -2,14 +2,15 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from p2pfl.membership import FixedMembership
 from p2pfl.model import Model
 from p2pfl.node import Node
-from p2pfl.peer.peer import FULL_LINKING
+from p2pfl.peer.linking import FULL_LINKING
 from p2pfl.protocols.protocol import Aggregate, ExchangeProtocol, Setup
 from p2pfl.roster import GraphWiring, Schedule
+from simulations.trust_lists import TrustLists
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,7 +19,8 @@ class Swarm:
 
     ``links`` names, for each member, those it has a link with (both ways).  ``make_node(member, linked)``
     gives a node that has not begun, with links up to ``linked``.  Where nodes exchange heartbeats they hear
-    of every link after their start, and of the incarnation of whoever is at its other end.
+    of every link after their start, and of the incarnation of whoever is at its other end; likewise where
+    they have ``lists``, of which a link tells.
     """
 
     members: tuple[str, ...]
@@ -26,6 +28,12 @@ class Swarm:
     make_node: Callable[[str, frozenset[str]], Node]
     has_heartbeats: bool = False
     incarnation_of: Callable[[str], int] = lambda _: 0
+    lists: TrustLists = field(default_factory=TrustLists)
+
+    @property
+    def is_introduced(self) -> bool:
+        """Do nodes begin without links, and hear of each?"""
+        return self.has_heartbeats or bool(self.lists.trusts)
 
 
 def member_ids(nodes: int) -> tuple[str, ...]:
@@ -52,7 +60,7 @@ def links_of(wiring: GraphWiring, rounds: int = 1) -> dict[str, tuple[str, ...]]
 
 def make_swarm(
     members: Sequence[str],
-    schedule: Schedule,
+    schedule: Schedule | TrustLists,
     make_protocol: Callable[[Setup], ExchangeProtocol],
     *,
     models: Mapping[str, Model],
@@ -61,12 +69,13 @@ def make_swarm(
     seed: int = 0,
     links: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Swarm:
-    """Nodes that run one protocol over one graph, with a roster that never changes.
+    """Nodes that run one protocol over one graph, or one-way trust, with a roster that never changes.
 
     ``models`` are the starting points; ``links`` default to ``links_of`` the graph.  The place
-    of a member addresses its random draws.
+    of a member addresses its random draws.  A member whose lists name nobody begins alone.
     """
-    wiring = GraphWiring(members, schedule)
+    lists = schedule if isinstance(schedule, TrustLists) else TrustLists()
+    wiring = None if isinstance(schedule, TrustLists) else GraphWiring(members, schedule)
     numbers = {member: number for number, member in enumerate(members)}
     roster = {member: member for member in sorted(members)}
     starts: Counter[str] = Counter()
@@ -79,8 +88,11 @@ def make_swarm(
             member,
             protocol=make_protocol(setup),
             membership=membership,
-            wiring=lambda _: wiring,
-            min_members=1,
+            wiring=None if wiring is None else lambda _: wiring,
+            trust=lists.of(member),
+            min_members=1 if wiring or not lists.of(member).listed(frozenset()) else 2,
         )
 
-    return Swarm(tuple(members), links_of(wiring) if links is None else links, make_node)
+    if links is None:
+        links = lists.links(members) if wiring is None else links_of(wiring)
+    return Swarm(tuple(members), links, make_node, lists=lists)

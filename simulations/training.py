@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from p2pfl.events import Train
+from p2pfl.finiteness import is_finite_model
 from p2pfl.learning.learner import Learner, TrainingState
 from p2pfl.learning.swarm_learner import SwarmLearner, Training
 from p2pfl.model import Model
@@ -41,10 +42,11 @@ class Trainings:
         self._begun[host] = request
 
     def end(self, host: Host) -> Answer:
-        """What comes out of it."""
+        """What comes out of it; the state is put back with a model that is none, as in a daemon."""
         if host not in self._done:
             self._compute()
-        return self._done.pop(host)
+        model, state = self._done.pop(host)
+        return model, state if is_finite_model(model) else host.state
 
     def _compute(self) -> None:
         """Of all that have begun; what processes have left behind that are down is forgotten."""

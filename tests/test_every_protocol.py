@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -13,9 +14,24 @@ from hypothesis import strategies as st
 
 from p2pfl import registry
 from p2pfl.errors import ConfigError
-from p2pfl.events import MAX_FIELD_BYTES, MAX_FIELDS, Effect, PeersChanged, Received, Send, Started
+from p2pfl.events import (
+    MAX_FIELD_BYTES,
+    MAX_FIELDS,
+    Effect,
+    Event,
+    PeersChanged,
+    Received,
+    Send,
+    Started,
+    View,
+)
 from p2pfl.model import Snapshot
+from p2pfl.protocols.merge_gate import UntrustedMergeError
 from p2pfl.protocols.protocol import ExchangeProtocol, Setup
+from p2pfl.protocols.push_sum import PushSum
+from p2pfl.protocols.push_sum_inbox import Inbox
+from p2pfl.protocols.round_buffer import RoundBuffer
+from p2pfl.protocols.token_holder import TokenHolder
 from tests.examples import examples
 from tests.p2pfl.protocols.driver import Driver, Graph, full_mesh, line, ring, setup_of, star, view_of
 
@@ -198,6 +214,79 @@ def test_a_run_with_a_restart_of_everybody_gives_the_same_bytes(name: str) -> No
 
     assert driver.is_finished()
     assert driver.models() == undisturbed.models()
+
+
+class Revoking(Driver):
+    """Trust may end: as a ``Node`` does, it lets no more arrays in and says so in the view."""
+
+    barred: frozenset[tuple[str, str]] = frozenset()  # (member, whom it trusts no more)
+
+    def view(self, member: str) -> View:
+        view = super().view(member)
+        revoked = frozenset(other for me, other in self.barred if me == member)
+        return replace(view, accepted=view.accepted - revoked, refused=revoked)
+
+    def feed(self, member: str, event: Event) -> None:
+        if isinstance(event, Received) and event.message.has_arrays and (member, event.sender) in self.barred:
+            return
+        super().feed(member, event)
+
+    def revoke(self, member: str, other: str) -> None:
+        self.barred |= {(member, other)}
+        self.feed(member, PeersChanged(self.view(member)))
+
+
+def revoking(name: str, stop_s: float, kind: type[Revoking] = Revoking) -> Revoking:
+    """A run in which ``a`` is slow, so that the models of others wait there."""
+    driver = kind(partial(make, name), full_mesh(MEMBERS), MEMBERS, rounds=ROUNDS, train_s={"a": 3.0})
+    driver.run(until=lambda: driver.queue[0][0] >= stop_s)
+    return driver
+
+
+def had(protocol: ExchangeProtocol, sender: str) -> float:
+    """What push-sum has had of a sender; nothing in the other protocols."""
+    return protocol.mass()[2].get(sender, 0.0) if isinstance(protocol, PushSum) else 0.0
+
+
+def test_a_model_buffered_before_its_sender_was_revoked_is_never_merged(name: str) -> None:
+    dropped = 0
+    for stop_s in np.arange(1.7, 14.0, 1.0):
+        for other in "be":
+            driver, as_ever = revoking(name, stop_s), revoking(name, stop_s)
+            node, twin = driver.nodes["a"], as_ever.nodes["a"]
+            adopted, mass = len(node.adopted), had(node.protocol, other)
+            driver.revoke("a", other)
+            driver.run(until=lambda driver=driver, stop_s=stop_s: driver.now_s > stop_s + 4)  # type: ignore[misc]
+            as_ever.run(until=lambda driver=as_ever, stop_s=stop_s: driver.now_s > stop_s + 4)  # type: ignore[misc]
+
+            later = [other in adopt.merged for adopt in node.adopted[adopted:]]
+            # A round of push-sum names all that it merged, also before trust ended: there the mass tells.
+            assert not any(later[isinstance(node.protocol, PushSum) :])
+            assert had(node.protocol, other) == mass
+            dropped += any(other in adopt.merged for adopt in twin.adopted[adopted : adopted + 1])
+    assert dropped > 1  # cases in which something would have been merged
+
+
+def test_a_protocol_that_forgets_to_drop_a_revoked_model_is_stopped_at_the_merge(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for owner, method in ((RoundBuffer, "keep_only"), (Inbox, "keep_only"), (TokenHolder, "_drop_revoked")):
+        monkeypatch.setattr(owner, method, lambda *_: [])
+
+    class Forgetful(Revoking):
+        def view(self, member: str) -> View:
+            return replace(super().view(member), accepted=frozenset(MEMBERS))
+
+    stopped = 0
+    for stop_s in np.arange(2.0, 14.0, 1.0):
+        driver = revoking(name, stop_s, Forgetful)
+        driver.barred = frozenset(("a", other) for other in "bcde")
+        try:
+            driver.feed("a", PeersChanged(driver.view("a")))
+            driver.run(until=lambda driver=driver, stop_s=stop_s: driver.now_s > stop_s + 4)  # type: ignore[misc]
+        except UntrustedMergeError:
+            stopped += 1
+    assert stopped > 2
 
 
 def test_messages_keep_to_the_declared_bodies_and_limits(name: str) -> None:

@@ -1,5 +1,6 @@
 """What holds for every registered transport, on every event loop it may run on."""
 
+import asyncio
 import gc
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,9 +12,10 @@ from p2pfl import registry
 from p2pfl.errors import RemoteError, TransportError
 from p2pfl.events import Message
 from p2pfl.membership import Heartbeat, Rumour, State
+from p2pfl.transports.memory import MemoryLink
 from p2pfl.wire.limits import Limits
 from p2pfl.wire.packets import Envelope, Goodbye
-from tests.p2pfl.transports.ends import World, world_of
+from tests.p2pfl.transports.ends import End, World, world_of
 from tests.p2pfl.wire.samples import PARAMETERS, assert_same_message, envelope, model, note
 
 WORLDS = {"memory": ["asyncio"], "tcp": ["asyncio", "uvloop"], "tls": ["asyncio", "uvloop"]}
@@ -91,7 +93,7 @@ def test_a_heartbeat_arrives_with_its_rumours(world: World) -> None:
 
 def test_packets_arrive_in_order_in_both_directions(world: World) -> None:
     async def story() -> None:
-        anna, bert = await world.pair()
+        anna, bert = await world.pair(limits=Limits(outbox_messages=20))
         for number in range(20):
             anna.link.send(envelope(number) if number % 3 else note(number))
             bert.link.send(envelope(number))
@@ -141,18 +143,15 @@ def test_an_unsent_message_is_replaced_by_a_later_one_with_the_same_key(world: W
     world.run(story)
 
 
-def test_a_heartbeat_overtakes_what_waits_but_not_the_model_under_way(world: World) -> None:
+def test_a_heartbeat_overtakes_what_waits_and_what_is_offered(world: World) -> None:
     async def story() -> None:
         anna, bert = await world.pair(parameters=LARGE)
         anna.link.send(envelope(1, parameters=LARGE))
         anna.link.send(note(2))
         anna.link.send(Heartbeat(9, b""))
-        first, second, third = [await bert.packet() for _ in range(3)]
 
-        assert isinstance(first, Envelope)
-        assert first.message.round == 1
-        assert second == Heartbeat(9, b"")
-        assert isinstance(third, Envelope)
+        assert await bert.packet() == Heartbeat(9, b"")
+        assert [(await bert.message()).message.round for _ in range(2)] == [1, 2]
 
     world.run(story)
 
@@ -163,6 +162,7 @@ def test_a_heartbeat_overtakes_what_waits_but_not_the_model_under_way(world: Wor
         ("another network", "wrong_network", "another network"),
         ("ourselves", "own_id", "our own id"),
         ("another plan", "wrong_plan", "theirs is ring; ours is star"),
+        ("another model", "wrong_schema", "theirs is x: 7; ours is y: 8"),
     ],
     ids=lambda value: value if "_" in value else "",
 )
@@ -173,17 +173,18 @@ def test_whoever_dials_is_told_why_it_is_refused(world: World, stranger: str, co
         "another network": replace(world.greeting("cleo"), network=b"x" * 32),
         "ourselves": world.greeting("bert"),
         "another plan": world.greeting("cleo", "star"),
+        "another model": replace(world.greeting("cleo"), schema=b"another!", schema_words="y: 8"),
     }
 
     async def story() -> None:
         bert, other = await world.end("bert"), await world.end(strangers[stranger])
         with pytest.raises(RemoteError, match=words) as caught:
             await other.transport.dial(bert.address)
-        await bert.until(lambda: bool(bert.refused))
+        await bert.until(lambda: bool(bert.denied))
 
         assert caught.value.code == code
-        assert [found for found, _ in bert.refused] == [code]
-        assert [found for found, _ in other.refused] == [code]
+        assert [found for found, _ in bert.denied] == [code]
+        assert [found for found, _ in other.denied] == [code]
         assert bert.links == other.links == []
 
     world.run(story)
@@ -237,12 +238,54 @@ def test_a_goodbye_drops_what_waits_but_not_the_model_under_way(world: World) ->
         anna, bert = await world.pair(parameters=LARGE)
         anna.link.send(envelope(1, parameters=LARGE))
         anna.link.send(note(2))
+        await half_sent(anna, bert)
         anna.link.close("leaving")
 
         assert (await bert.message()).message.round == 1
         assert await bert.packet() == Goodbye("leaving")
 
     world.run(story)
+
+
+def test_a_link_that_is_cut_drops_what_waits_and_the_model_under_way(world: World) -> None:
+    async def story() -> None:
+        anna, bert = await world.pair(parameters=LARGE)
+        anna.link.send(envelope(1, parameters=LARGE))
+        anna.link.send(note(2))
+        await half_sent(anna, bert)
+        anna.link.cut("trust_changed", "other lists")
+
+        assert await bert.packet() == Goodbye("trust_changed", "other lists")
+        assert await bert.down() == await anna.down() == "trust_changed: other lists"
+        assert bert.packets.empty()
+
+    world.run(story)
+
+
+def test_a_goodbye_drops_a_model_that_is_only_offered(world: World) -> None:
+    async def story() -> None:
+        anna, bert = await world.pair()
+        anna.link.send(envelope(1))
+        anna.link.close("leaving")
+
+        assert await bert.packet() == Goodbye("leaving")
+
+    world.run(story)
+
+
+async def half_sent(sender: End, receiver: End) -> None:
+    """A model is under way, and not all of it is there."""
+    await receiver.until(lambda: bool(receiver.offers))
+    link, before = sender.link, receiver.link.bytes_received
+    for _ in range(100_000):
+        if isinstance(link, MemoryLink):
+            has_begun = link._under_way_bytes > 0
+        else:
+            has_begun = receiver.link.bytes_received > before
+        if has_begun:
+            break
+        await asyncio.sleep(0)
+    assert receiver.packets.empty()
 
 
 def test_closing_a_transport_says_goodbye_on_every_link(world: World) -> None:

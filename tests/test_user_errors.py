@@ -155,7 +155,8 @@ def test_a_node_that_is_not_running(tmp_path: Path, command: str) -> None:
     assert code == 4
     assert text == (
         "error: the node is not running\n"
-        f"  nothing listens on its control socket {tmp_path}/control.sock\n  fix: p2pnode start\n"
+        f"  nothing listens on its control socket {tmp_path}/control.sock\n"
+        f"  fix: p2pnode start --home {tmp_path}\n"
     )
 
 

@@ -35,6 +35,7 @@ FAMILIES: Mapping[str, str] = MappingProxyType(
 EXPORTS: Mapping[str, str] = MappingProxyType(
     {
         "Family": "topologies.catalogue:Family",
+        "Lists": "topologies.lists:Lists",
         "Measures": "topologies.analysis:Measures",
         "Schedule": "topologies.schedules:Schedule",
         "SizeError": "topologies.checks:SizeError",
@@ -62,6 +63,7 @@ EXPORTS: Mapping[str, str] = MappingProxyType(
         "static": "topologies.schedules:static",
         "stationary_distribution": "topologies.spectra:stationary_distribution",
         "torus": "topologies.graphs.torus:torus",
+        "trust_lists": "topologies.lists:trust_lists",
         "without_messages": "topologies.mixing:without_messages",
     }
 )

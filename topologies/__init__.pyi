@@ -23,6 +23,8 @@ from topologies.graphs.scale_free import scale_free as scale_free
 from topologies.graphs.small_world import small_world as small_world
 from topologies.graphs.star import star as star
 from topologies.graphs.torus import torus as torus
+from topologies.lists import Lists as Lists
+from topologies.lists import trust_lists as trust_lists
 from topologies.members import check as check
 from topologies.members import for_members as for_members
 from topologies.members import graph_in_file as graph_in_file

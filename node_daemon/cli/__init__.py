@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from node_daemon.cli import everyday, membership, models, settings, simulation, start, topology
+from node_daemon.cli import diagnosis, everyday, membership, models, settings, simulation, start, topology
 from node_daemon.command_group import Commands, report_unexpected
 
 app = typer.Typer(
@@ -20,7 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for part in (start, everyday, membership, models):  # their commands stand beside each other
+for part in (start, everyday, membership, models, diagnosis):  # their commands stand beside each other
     app.add_typer(part.app)
 app.add_typer(
     membership.trust, name="trust", rich_help_panel="Everyday", epilog="Example: p2pnode trust list"

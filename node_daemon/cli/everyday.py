@@ -23,11 +23,25 @@ def peers(
     home: Home = None,
     network: Network = None,
     pending: Annotated[bool, typer.Option("--pending", help="Strangers who knocked.")] = False,
+    wide: Annotated[bool, typer.Option("--wide", help="Addresses and edges of the graph too.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Table of the other members, as this node sees them."""
     paths = paths_of(home, network)
-    show(queries.pending(paths) if pending else queries.peers(paths), as_json=as_json)
+    show(queries.pending(paths) if pending else queries.peers(paths, is_wide=wide), as_json=as_json)
+
+
+@app.command(rich_help_panel="Everyday", epilog="Example: p2pnode ping garage")
+def ping(
+    peer: Annotated[str, typer.Argument(help="A name, a full id, or the short one of p2pnode peers.")],
+    home: Home = None,
+    network: Network = None,
+    as_json: AsJson = False,
+) -> None:
+    """Round trip, path, throughput, version; does it accept me, does it share with me?"""
+    from node_daemon import ping_command
+
+    show(ping_command.ping(paths_of(home, network), peer), as_json=as_json)
 
 
 @app.command("id", rich_help_panel="Everyday", epilog="Example: p2pnode id")

@@ -1,6 +1,7 @@
 """``invite``, ``join``, ``trust``: who belongs to a network, and whose models count."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,6 +43,7 @@ def join(
     ticket: Annotated[str, typer.Argument(help="The line that p2pnode invite printed.")],
     home: Home = None,
     name: Annotated[str | None, typer.Option(help="What people call this node.")] = None,
+    inviter: Annotated[str, typer.Option(help="In mode list: what to call the node that invites.")] = "",
     yes: NoConsent = False,
     as_json: AsJson = False,
 ) -> None:
@@ -51,8 +53,8 @@ def join(
     found = ticket_commands.read_ticket(ticket)
     paths = find_paths(home=home, network=None if home is not None else found.network)
     if not yes:
-        _ask(ticket_commands.preview(paths, found))
-    show(ticket_commands.join(paths, found, name=name), as_json=as_json)
+        _ask(ticket_commands.preview(paths, found, inviter=inviter))
+    show(ticket_commands.join(paths, found, name=name, inviter=inviter), as_json=as_json)
 
 
 @trust.command("add", epilog="Example: p2pnode trust add QE4XODV-… --name garage")
@@ -88,6 +90,29 @@ def trust_remove(
     show(trust_commands.remove(paths_of(home, network), who, lists), as_json=as_json)
 
 
+@trust.command("compile", epilog="Example: p2pnode trust compile hospitals.edges")
+def trust_compile(
+    file: Annotated[Path, typer.Argument(help="GraphML, edge list or JSON; u -> v: u shares with v.")],
+    home: Home = None,
+    network: Network = None,
+    me: Annotated[str | None, typer.Option(help="What the graph calls this node.")] = None,
+    yes: NoConsent = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show how a graph would change both lists, and write them once you agree."""
+    from node_daemon import trust_compile
+    from node_daemon.config import load_config
+    from node_daemon.files import load_or_create_identity
+
+    paths = paths_of(home, network)
+    name = me or load_config({"network.name": network}, home=home).settings.node.name
+    my_id = load_or_create_identity(paths.identity.parent).id
+    compiled = trust_compile.compile_lists(paths, file, me=name, my_id=my_id)
+    if not yes and compiled.has_changes:
+        _ask(compiled.preview(), "changing who is trusted")
+    show(trust_compile.write(paths, compiled), as_json=as_json)
+
+
 @trust.command("list", epilog="Example: p2pnode trust list --json")
 def trust_list(home: Home = None, network: Network = None, as_json: AsJson = False) -> None:
     """The mode, and both directions for everybody who is named."""
@@ -96,11 +121,11 @@ def trust_list(home: Home = None, network: Network = None, as_json: AsJson = Fal
     show(trust_commands.show(paths_of(home, network)), as_json=as_json)
 
 
-def _ask(changes: str) -> None:
+def _ask(changes: str, what: str = "joining") -> None:
     """Let the owner of this machine agree, or leave."""
     if not sys.stdin.isatty():
         raise ConfigError(
-            "joining needs your consent", facts=changes.splitlines(), fix="add --yes", exit_code=2
+            f"{what} needs your consent", facts=changes.splitlines(), fix="add --yes", exit_code=2
         )
     sys.stderr.write(changes + "\n")
     if not typer.confirm("Write this?", err=True):

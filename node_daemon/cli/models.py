@@ -1,5 +1,6 @@
 """``eval`` and ``checkpoint``: the models of a node."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -41,11 +42,38 @@ def checkpoint_export(
 ) -> None:
     """Write the newest model as safetensors, one tensor per name."""
     from node_daemon import checkpoint_commands
-    from node_daemon.config import load_config
+    from node_daemon.list_check import load_node_config
 
-    settings = load_config({"network.name": network}, home=home, file=config)
+    settings = load_node_config({"network.name": network}, home=home, file=config)
     paths = find_paths(home=home, network=settings.settings.network.name)
     show(checkpoint_commands.export(settings, paths, file), as_json=as_json)
+
+
+@checkpoint_app.command("import", epilog="Example: p2pnode checkpoint import model.safetensors")
+def checkpoint_import(
+    file: Annotated[Path, typer.Argument(help="Weights in safetensors, or a node's checkpoint.")],
+    number: Annotated[
+        int | None,
+        typer.Option("--round", min=0, help="Where to go on; by default what the file says, or 0."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Set aside a later state without asking.")] = False,
+    home: Home = None,
+    network: Network = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Begin with this model at the next start; the node must be stopped."""
+    from node_daemon.import_command import import_model
+    from node_daemon.list_check import load_node_config
+
+    def may_replace(what: str) -> bool:
+        if yes or as_json or not sys.stdin.isatty():
+            return yes
+        return typer.confirm(f"{what} is stored here; set it aside?", err=True)
+
+    settings = load_node_config({"network.name": network}, home=home, file=config)
+    paths = find_paths(home=home, network=settings.settings.network.name)
+    show(import_model(settings, paths, file, number=number, may_replace=may_replace), as_json=as_json)
 
 
 @checkpoint_app.command("verify", epilog="Example: p2pnode checkpoint verify")

@@ -20,9 +20,9 @@ def config_show(
 ) -> None:
     """Effective values of all settings."""
     from node_daemon import setup_commands
-    from node_daemon.config import load_config
+    from node_daemon.list_check import load_node_config
 
-    found = load_config({"network.name": network}, home=home, file=config)
+    found = load_node_config({"network.name": network}, home=home, file=config)
     show(setup_commands.show(found, has_origins=origin), as_json=as_json)
 
 
@@ -42,9 +42,9 @@ def config_check(
 ) -> None:
     """Validate everything that can be validated without starting."""
     from node_daemon import setup_commands
-    from node_daemon.config import load_config
+    from node_daemon.list_check import load_node_config
 
-    found = load_config({"network.name": network}, home=home, file=config)
+    found = load_node_config({"network.name": network}, home=home, file=config)
     show(setup_commands.check(found), as_json=as_json)
 
 

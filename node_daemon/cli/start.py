@@ -18,6 +18,9 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 Insecure = Annotated[
     bool, typer.Option("--insecure", help="In mode open: listen to other machines, unprotected.")
 ]
+StrictDisk = Annotated[
+    bool, typer.Option("--strict-disk", help="End (exit 5) when a checkpoint cannot be written.")
+]
 Wait = Annotated[float | None, typer.Option(min=0, help="Give up (exit 9) after SECONDS without company.")]
 
 app = group("Start and stop nodes.")
@@ -77,6 +80,7 @@ def start(
     parts: Annotated[int | None, typer.Option(help="Into how many parts the data is split.")] = None,
     seed: Annotated[int | None, typer.Option(help="Equal on all nodes.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Set stored models aside, begin again.")] = False,
+    strict_disk: StrictDisk = False,
     wait: Wait = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings and errors.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Every detail.")] = False,
@@ -84,14 +88,13 @@ def start(
     fork_server: Annotated[bool, typer.Option("--fork-server", hidden=True)] = False,
 ) -> None:
     """Run the node in the foreground until Ctrl-C."""
-    _use_one_thread()
-    if fork_server:
-        _serve_forks()
+    _use_one_thread(is_server=fork_server)
     from node_daemon.daemon import Manner, run
 
     flags = {
         "network.name": network,
         "node.name": name,
+        "node.strict_disk": strict_disk or None,
         "network.port": port,
         "network.host": host,
         "network.insecure": insecure or None,
@@ -128,9 +131,20 @@ def resume(home: Home = None, network: Network = None, as_json: AsJson = False) 
     show(queries.simple(paths_of(home, network), "resume"), as_json=as_json)
 
 
-def _use_one_thread() -> None:
+@app.command(rich_help_panel="Start", epilog="Example: p2pnode reload")
+def reload(home: Home = None, network: Network = None, as_json: AsJson = False) -> None:
+    """Have the node read its files again: trust, static peers, log level, limits; the rest is named."""
+    from node_daemon import reload_command
+
+    show(reload_command.reload(paths_of(home, network)), as_json=as_json)
+
+
+def _use_one_thread(*, is_server: bool) -> None:
+    """Of each library; a fork server serves from here on, and does not return."""
     for variable in THREADS:
         os.environ.setdefault(variable, "1")
+    if is_server:
+        _serve_forks()
 
 
 def _serve_forks() -> NoReturn:

@@ -22,7 +22,7 @@ class NotAdmittedError(RemoteError):
         self.peer = peer
         way = "a ticket: p2pnode invite there, p2pnode join here"
         if not has_tickets:
-            way = f"its owner's consent: p2pnode trust add {peer}"
+            way = f"its owner's consent, there: p2pnode trust add {peer}"
         self.there = f"the node does not know us; what is needed is {way}"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -13,6 +14,9 @@ from p2pfl.model import Array, Model
 # What training keeps at the node beside the model - optimiser state, integer buffers - as arrays by name, in
 # the shapes of their tensors (a scalar is an array of one); empty at the start.
 TrainingState: TypeAlias = Mapping[str, Array]
+
+
+WORDED_TENSORS = 4  # of a schema in words
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +66,19 @@ class Schema:
     def parameters(self) -> int:
         """P, the length of the flat vector."""
         return sum(int(np.prod(shape)) for _, shape, _ in self.entries)
+
+    @property
+    def hash(self) -> bytes:
+        """8 bytes that differ when a name, a shape, a dtype or the order does."""
+        lines = [f"{name}\0{','.join(map(str, shape))}\0{dtype}\n" for name, shape, dtype in self.entries]
+        return sha256("".join(lines).encode()).digest()[:8]
+
+    @property
+    def words(self) -> str:
+        """The size and the first tensors, for people: ``85002 parameters: hidden.weight [64, 64], ...``."""
+        shown = [f"{name} {list(shape)}" for name, shape, _ in self.entries[:WORDED_TENSORS]]
+        more = ", ..." if len(self.entries) > WORDED_TENSORS else ""
+        return f"{self.parameters} parameters: {', '.join(shown)}{more}"
 
 
 class Learner(Protocol):

@@ -12,59 +12,35 @@ the other side has lost the first, with whatever was under way, and the owner is
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from math import inf
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 
 from p2pfl.discovery.discovery import Hint
 from p2pfl.errors import RemoteError, TransportError
+from p2pfl.peer.linking import UNNEEDED, Surplus
+from p2pfl.peer.links_owner import LinksOwner
+from p2pfl.peer.pings import Pings
+from p2pfl.peer.silence import Silence
+from p2pfl.peer.targets import Target, has_room, superfluous
 from p2pfl.peer.tasks import Tasks
 from p2pfl.transports.transport import Link, Transport
-from p2pfl.wire.packets import Goodbye, Greeting, Packet
+from p2pfl.wire.limits import Limits
+from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Receipt, Reject
+from p2pfl.wire.ping import Ping, Pong
 
-MAX_PEERS = 256  # hinted at and not yet members
-MAX_ADDRESSES = 4  # per peer, the newest kept
 FIRST_RETRY_S = 1.0
 LAST_RETRY_S = 30.0
 YIELD_S = 1.5
 RETIRE_S = 5.0
+MAX_RETIRED = 2  # links to one peer that are not in use; of more the oldest is cut
 SAME_TIME_S = 10.0  # within it two attempts count as simultaneous: what connecting and greeting may take
 HOPELESS_CODES = frozenset(
-    {"wrong_plan", "wrong_network", "wrong_key", "not_listed", "wrong_network_key", "no_tls"}
+    {
+        *("wrong_plan", "wrong_schema", "wrong_network", "wrong_key"),
+        *("not_listed", "wrong_network_key", "no_tls"),
+    }
 )  # trying again soon would not help
-
-
-class LinksOwner(Protocol):
-    """What the owner is told: about peers, not about connections."""
-
-    def peer_up(self, peer: Greeting) -> None:
-        """A first link to this process of the peer is up."""
-        ...
-
-    def peer_down(self, peer: Greeting, *, left: bool, reason: str) -> None:
-        """The last link is gone; ``left`` when the peer said good-bye."""
-        ...
-
-    def peer_failed(self, peer: str, address: str, error: TransportError | RemoteError) -> None:
-        """No address of a peer answered, here the last; ``peer`` is "" while its id is not known."""
-        ...
-
-    def packet_arrived(self, peer: str, packet: Packet) -> None:
-        """A packet from a linked peer."""
-        ...
-
-
-@dataclass(slots=True)
-class _Target:
-    """One peer, or one address whose peer is not known yet, and the attempts to reach it."""
-
-    id: str
-    addresses: list[str] = field(default_factory=list)
-    attempts: asyncio.Task[None] | None = None
-    news: asyncio.Event = field(default_factory=asyncio.Event)  # a new address, or a link that is lost
-    linked_s: float = -inf  # when it was linked last
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +63,7 @@ class Links:
         *,
         rng: np.random.Generator,
         may_dial: Callable[[str], bool] | None = None,
+        limits: Callable[[], Limits] = Limits,
     ) -> None:
         self._me = me
         self._transport = transport
@@ -96,19 +73,28 @@ class Links:
         self._links: dict[str, _Use] = {}  # by peer
         self._received: dict[str, int] = {}  # bytes by peer, when last asked
         self._left: dict[str, str] = {}  # peer -> the code of its good-bye
-        self._targets: dict[str, _Target] = {}  # by id, or by address while the id is unknown
+        self._retired: dict[Link, None] = {}  # not in use, what they hold still arrives; the oldest first
+        self._owed: dict[tuple[str, int], list[Link]] = {}  # receipts: (peer, sequence) -> where it came
+        self._targets: dict[str, Target] = {}  # by id, or by address while the id is unknown
         self._wanted: frozenset[str] = frozenset()
         self._known: frozenset[str] = frozenset()
+        self._surplus = Surplus()
         self._is_closing = False
         self._tasks = Tasks()
+        self._silence = Silence(limits)
+        self._looking: asyncio.TimerHandle | None = None
+        self.pings = Pings(self.send)
 
     async def open(self, greeting: Callable[[], Greeting]) -> str:
         """Listen; returns the address to announce."""
+        self._look_again()
         return await self._transport.listen(greeting, self)
 
     async def close(self) -> None:
         """Say good-bye to everybody and stop every attempt."""
         self._is_closing = True
+        if self._looking is not None:
+            self._looking.cancel()
         await self._tasks.cancel()
         for use in list(self._links.values()):
             use.link.close("leaving", "the node stops")
@@ -119,16 +105,17 @@ class Links:
         """Peers with a link in use, and what they said of themselves."""
         return {peer: use.link.peer for peer, use in self._links.items()}
 
+    @property
+    def connected(self) -> frozenset[str]:
+        """Peers with any link at all, also one that is in use no more."""
+        return frozenset(self._links) | {link.peer.id for link in self._retired}
+
     def active(self) -> list[str]:
-        """Peers from which bytes have arrived since this was last asked, or would, had we memory for them."""
+        """Peers from which bytes have arrived since this was last asked."""
         before, self._received = self._received, {}
         for peer, use in self._links.items():
             self._received[peer] = use.link.bytes_received
-        return [
-            peer
-            for peer, count in self._received.items()
-            if count > before.get(peer, 0) or self._links[peer].link.is_held_back
-        ]
+        return [peer for peer, count in self._received.items() if count > before.get(peer, 0)]
 
     def send(self, to: str, packet: Packet, replaces: str = "") -> bool:
         """Queue a packet on the link in use; False when there is none."""
@@ -139,11 +126,21 @@ class Links:
         return True
 
     def cut(self, peer: str, code: str, text: str) -> None:
-        """Close the link in use to a peer; it is down at once."""
+        """Cut all links to a peer, with what is half sent; they are down at once."""
+        for link in [each for each in self._retired if each.peer.id == peer]:
+            link.cut(code, text)
         use = self._links.get(peer)
         if use is not None:
-            use.link.close(code, text)
+            use.link.cut(code, text)
             self.link_down(use.link, code)
+
+    def settle(self, peer: str, receipt: Receipt) -> None:
+        """Tell a peer what became of a message with arrays, over the link that it came by."""
+        links = self._owed.get((peer, receipt.sequence))
+        if links:
+            links.pop(0).settle(receipt.sequence, receipt.code, receipt.text)
+            if not links:
+                del self._owed[peer, receipt.sequence]
 
     def hint(self, hint: Hint) -> None:
         """Discovery has found, or lost, an address."""
@@ -152,15 +149,25 @@ class Links:
             self._forget(key, hint.address)
         elif hint.id and not self._may_dial(hint.id):
             return
-        elif hint.id != self._me and (key in self._targets or len(self._targets) < MAX_PEERS):
+        elif hint.id != self._me and (key in self._targets or has_room(self._targets, self._wanted)):
             self._aim(key, hint.id, hint.address)
+            self._targets[key].is_hinted = True
 
     def want(self, wanted: Mapping[str, str], known: frozenset[str]) -> None:
-        """Keep links to these members (id -> address, "" if unknown); the other ``known`` ones are let be."""
+        """Keep links to these (id -> address, "" if unknown); other ``known`` members are let go in time."""
         self._wanted, self._known = frozenset(wanted), known
+        self._surplus.forget(known)
+        for key in superfluous(self._targets, self._wanted, self._links):
+            self._drop(key)
         for peer, address in wanted.items():
             if peer not in self._links and self._may_dial(peer):
                 self._aim(peer, peer, address)
+
+    def let_go(self) -> None:
+        """Close links to members that have not been wanted for some time."""
+        linked = [peer for peer in self._links if peer in self._known]
+        for peer in self._surplus.look(linked, self._wanted, asyncio.get_running_loop().time()):
+            self.cut(peer, UNNEEDED, "the graph does not ask for this link any more")
 
     def link_up(self, link: Link, *, dialled: bool) -> None:
         """A transport has a new link: use it, or retire it, or let it replace the one in use."""
@@ -193,13 +200,35 @@ class Links:
 
     def packet_received(self, link: Link, packet: Packet) -> None:
         """Hand a packet on; a good-bye is remembered until the link goes down."""
-        if not isinstance(packet, Goodbye):
-            self._owner.packet_arrived(link.peer.id, packet)
-        elif self._is_used(link):
-            self._left[link.peer.id] = packet.code
+        peer = link.peer.id
+        if isinstance(packet, Pong):
+            self.pings.answered(peer, packet)
+            return
+        if isinstance(packet, Goodbye):
+            if self._is_used(link):
+                self._left[peer] = packet.code
+            return
+        if isinstance(packet, Envelope) and packet.message.has_arrays:
+            self._owed.setdefault((peer, packet.sequence), []).append(link)
+        self._owner.packet_arrived(peer, packet)
+
+    def objection(self, link: Link, offer: Offer) -> RemoteError | None:
+        """The owner's word on what a peer offers."""
+        return self._owner.objection(link.peer.id, offer)
+
+    def may_leave(self, link: Link, envelope: Envelope) -> bool:  # noqa: ARG002  # who it is for decides
+        """The owner's word on what waits for a peer."""
+        return self._owner.may_leave(link.peer.id)
+
+    def refused(self, link: Link, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
+        """A peer does not want, or has not kept, a model of ours."""
+        self._owner.model_refused(link.peer.id, answer, unsent=unsent)
 
     def link_down(self, link: Link, reason: str) -> None:
         """A connection is gone; the peer is, if it was the one in use."""
+        self._retired.pop(link, None)
+        for key in [key for key, links in self._owed.items() if link in links]:
+            del self._owed[key]
         if not self._is_used(link):
             return
         peer = link.peer.id
@@ -209,6 +238,20 @@ class Links:
         if not self._is_closing and peer in self._targets:
             self._targets[peer].news.set()
             self._wake(self._targets[peer])
+
+    def _look_again(self) -> None:
+        self._looking = asyncio.get_running_loop().call_later(self._silence.period_s, self._look_for_silence)
+
+    def _look_for_silence(self) -> None:
+        """Ask those from whom nothing comes, and give up those who do not answer for long."""
+        self._look_again()
+        links = {peer: use.link for peer, use in self._links.items()}
+        counts = {peer: link.bytes_received for peer, link in links.items()}
+        asked, dead = self._silence.look(counts, asyncio.get_running_loop().time())
+        for peer in asked:
+            links[peer].send(Ping())
+        for peer in dead:
+            self.cut(peer, "silent", "nothing has come from there for long")
 
     def _is_used(self, link: Link) -> bool:
         use = self._links.get(link.peer.id)
@@ -227,35 +270,37 @@ class Links:
         return dialled != old.dialled and old.dialled == (self._me < old.link.peer.id)
 
     def _retire(self, link: Link) -> None:
+        self._retired.setdefault(link)
+        same = [each for each in self._retired if each.peer.id == link.peer.id]
+        for oldest in same[:-MAX_RETIRED]:
+            del self._retired[oldest]
+            oldest.cut("duplicate", "other links are in use")
         asyncio.get_running_loop().call_later(RETIRE_S, self._end_retired, link)
 
     def _end_retired(self, link: Link) -> None:
         """Close it unless a model is still under way: its receiver waits for it, and it is not sent again."""
+        if link not in self._retired:
+            return  # it is gone
         if link.is_idle:
             link.close("duplicate", "another link is in use")
         else:
             self._retire(link)
 
     def _learn_address(self, peer: Greeting) -> None:
-        if peer.address and (peer.id in self._targets or len(self._targets) < MAX_PEERS):
-            self._note(self._targets.setdefault(peer.id, _Target(peer.id)), peer.address)
+        if peer.address and (peer.id in self._targets or has_room(self._targets, self._wanted)):
+            self._targets.setdefault(peer.id, Target(peer.id)).note(peer.address)
         # An address that was dialled without knowing whom has got its answer.
         unnamed = self._targets.get(peer.address)
         if unnamed is not None and not unnamed.id:
             self._drop(peer.address)
 
     def _aim(self, key: str, peer: str, address: str) -> None:
-        target = self._targets.setdefault(key, _Target(peer))
+        target = self._targets.setdefault(key, Target(peer))
         if address:
-            self._note(target, address)
+            target.note(address)
         self._wake(target)
 
-    def _note(self, target: _Target, address: str) -> None:
-        if address not in target.addresses:
-            target.addresses = [address, *target.addresses][:MAX_ADDRESSES]
-            target.news.set()
-
-    def _wake(self, target: _Target) -> None:
+    def _wake(self, target: Target) -> None:
         if self._is_closing:
             return
         if target.attempts is None or target.attempts.done():
@@ -276,7 +321,7 @@ class Links:
             target.addresses = []
             target.news.set()
 
-    def _is_needed(self, target: _Target) -> bool:
+    def _is_needed(self, target: Target) -> bool:
         if not target.id:
             return True
         if target.id in self._links:
@@ -285,7 +330,7 @@ class Links:
             return False
         return target.id in self._wanted or target.id not in self._known
 
-    async def _pursue(self, target: _Target) -> None:
+    async def _pursue(self, target: Target) -> None:
         """Try the addresses of one target until it is linked or no longer needed."""
         if target.id and self._me > target.id:
             await asyncio.sleep(YIELD_S)
@@ -308,11 +353,11 @@ class Links:
             await self._pause(target, delay_s * self._rng.uniform(0.5, 1.0))
             delay_s = min(2 * delay_s, LAST_RETRY_S)
 
-    async def _pause(self, target: _Target, delay_s: float) -> None:
+    async def _pause(self, target: Target, delay_s: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(target.news.wait(), delay_s)
 
-    async def _try_all(self, target: _Target) -> TransportError | RemoteError | None:
+    async def _try_all(self, target: Target) -> TransportError | RemoteError | None:
         """None when one address has answered, else the last error."""
         last: TransportError | RemoteError | None = None
         for address in list(target.addresses):

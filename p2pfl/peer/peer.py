@@ -10,17 +10,15 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from hashlib import sha256
-from typing import TypeAlias, assert_never
+from typing import assert_never
 
 import numpy as np
 
 from p2pfl.discovery.discovery import Announcement, Discovery
-from p2pfl.errors import RemoteError, StateError, TransportError
+from p2pfl.errors import StateError, TransportError
 from p2pfl.events import (
     Adopt,
     Finish,
-    Received,
     Send,
     SetTimer,
     Started,
@@ -35,30 +33,27 @@ from p2pfl.learning.learner import Evaluation, Learner, TrainingState
 from p2pfl.membership import (
     HEARTBEAT_TIMER,
     Active,
-    Heard,
-    Heartbeat,
-    LinkDown,
-    LinkUp,
     Membership,
     Tell,
-    Unreachable,
 )
 from p2pfl.model import Checkpoint, Model
-from p2pfl.node import Node, NodeEffect
+from p2pfl.node import Node, NodeEffect, NodeInput, Settle
 from p2pfl.peer.engine import Engine
+from p2pfl.peer.faults import Faults
+from p2pfl.peer.linking import members_to_link
 from p2pfl.peer.links import Links
+from p2pfl.peer.neighbours import Neighbours, Report
+from p2pfl.peer.numbering import Numbering
 from p2pfl.peer.outgoing import Outgoing
+from p2pfl.peer.pings import Echoes
 from p2pfl.peer.status import PeerRow, PeerStatus, Tally, peer_rows
 from p2pfl.peer.workshop import Workshop
 from p2pfl.transports.transport import Transport
-from p2pfl.trust import Trust, TrustChanged
-from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
+from p2pfl.trust import Trust
+from p2pfl.wire.limits import Limits
+from p2pfl.wire.packets import Envelope, Greeting
 
-FULL_LINKING = 16  # members up to which every pair is linked; beyond, neighbours and SPARE_LINKS more
-SPARE_LINKS = 4
 OFFLOAD_PARAMETERS = 1_000_000  # from here on the node's arithmetic leaves the event loop's thread
-
-Report: TypeAlias = Callable[[str, Mapping[str, object]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +64,7 @@ class PeerOptions:
     model: Model | None = None  # the present one, from a checkpoint
     state: TrainingState | None = None  # the learner's, from a checkpoint
     round: int = 0  # finished rounds, from a checkpoint
+    limits: Callable[[], Limits] = Limits  # those in force, which may change
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,6 +75,7 @@ class Surroundings:
     discoveries: Sequence[Discovery]
     store: Callable[[Checkpoint], None]  # blocks; raises StateError
     report: Report  # a dotted event name and its facts
+    renumber: Callable[[int], None] = lambda _start: None  # blocks until a start's number is on disk
     admission: Admission | None = None  # with secure links: whom to dial, and who has proved what
 
 
@@ -105,24 +102,39 @@ class Peer:
         self._workshop = Workshop(learner, options.state or {}, self._training_failed)
         self._outgoing = Outgoing(self._send, surroundings.store, self._disk_changed)
         admission = surroundings.admission
-        self._links = Links(
+        self._neighbours = Neighbours(
+            node,
+            self._tally,
+            admission,
+            put=self._put,
+            put_first=self._put_first,
+            report=surroundings.report,
+            problem=self._report_problem,
+        )
+        self._links = self._neighbours.links = Links(
             greeting.id,
             surroundings.transport,
-            self,
+            self._neighbours,
             rng=np.random.default_rng(),
             may_dial=None if admission is None else admission.may_dial,
+            limits=options.limits,
         )
         is_large = learner.schema.parameters >= OFFLOAD_PARAMETERS
-        self._engine = Engine(node, self._carry_out, self._look, is_offloaded=is_large)
+        self._faults = Faults(self._report_problem, self._links.cut, self._crash)
+        self._engine = Engine(node, self._carry_out, self._look, faults=self._faults, is_offloaded=is_large)
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._stopping: asyncio.Future[None] | None = None
         self._seen: View | None = None
+        # The start is the first incarnation of this process, not one that membership has raised meanwhile.
+        self._numbering = self._neighbours.numbering = Numbering(
+            greeting.incarnation, surroundings.renumber, surroundings.report
+        )
 
     async def run(self) -> None:
         """Listen, look for peers, and take part until ``stop``; raises ConfigError if it cannot listen."""
         loop = asyncio.get_running_loop()
         self._stopping = loop.create_future()
-        loop.set_exception_handler(self._crash)
+        loop.set_exception_handler(self._faults.of_loop)
         started: list[Discovery] = []
         try:
             address = await self._links.open(self._greet)
@@ -156,14 +168,8 @@ class Peer:
         return {} if self._around.admission is None else self._around.admission.pending
 
     def change_trust(self, trust: Trust) -> None:
-        """Other lists, in force when this returns: links that they do not allow are cut."""
-        if self._around.admission is not None:
-            self._around.admission.change(trust)
-            trust = self._around.admission.trust
-        self._engine.put(TrustChanged(trust))
-        for peer in self._links.linked:
-            if not trust.admits(peer):
-                self._links.cut(peer, "not_admitted", "the trust between us has ended")
+        """Other lists, in force when this returns: links for which they say another thing are cut."""
+        self._neighbours.change_trust(trust)
 
     @property
     def model(self) -> Model:
@@ -175,12 +181,23 @@ class Peer:
         members = len(self.membership.roster)
         linked = len(self.membership.roster.keys() & self._links.linked.keys())
         roster = self.node.roster_hash.hex()
-        return self._tally.status(self._state(), members=members, linked=linked, roster=roster)
+        counts = self._tally.counts() | self.node.counts() | {"link failures": self._faults.count}
+        return self._tally.status(self._state(), members=members, linked=linked, roster=roster, counts=counts)
 
     def peers(self) -> list[PeerRow]:
         """Every other member ever heard of, sorted by id."""
         now_s = asyncio.get_running_loop().time()
         return peer_rows(self.node, self.membership, self._links.linked, tally=self._tally, now_s=now_s)
+
+    async def ping(self, peer: str) -> Echoes:
+        """Round trips and throughput of the link to a peer; raises TransportError without link or answer."""
+        return await self._links.pings.measure(peer)
+
+    def _put(self, event: NodeInput) -> None:
+        self._engine.put(event)
+
+    def _put_first(self, event: NodeInput) -> None:
+        self._engine.put_first(event)
 
     def _state(self) -> str:
         if self._workshop.is_paused:
@@ -211,79 +228,24 @@ class Peer:
             timer.cancel()
         await self._engine.close()
         await self._workshop.close()
-        if self.node.is_running:
+        if self.node.is_running and not self._engine.has_failed:
             self._outgoing.put(self._checkpoint())
         await self._outgoing.flush()
+        await self._numbering.close()
         for discovery in discoveries:
             await discovery.close()
         await self._links.close()
 
-    def _crash(self, _loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
-        error = context.get("exception")
-        if self._stopping is None or self._stopping.done():
-            return
-        cause = error if isinstance(error, Exception) else RuntimeError(str(context.get("message")))
-        self._stopping.set_exception(cause)
-
-    # What links tell (LinksOwner).
-
-    def peer_up(self, peer: Greeting) -> None:
-        """A first link to this process of the peer is up."""
-        facts = {"peer": peer.id, "name": peer.name, "address": peer.address}
-        self._around.report("peer.up", facts)
-        admission = self._around.admission
-        if admission is not None and admission.trust is not self.node.trust:  # it has proved the network key
-            self._engine.put(TrustChanged(admission.trust))
-        self._engine.put(
-            LinkUp(
-                peer.id,
-                peer.incarnation,
-                peer.name,
-                peer.address,
-                accepts_us=peer.accepts_you,
-                shares_with_us=peer.shares_with_you,
-            )
-        )
-
-    def peer_down(self, peer: Greeting, *, left: bool, reason: str) -> None:
-        """The last link is gone."""
-        self._around.report("peer.down", {"peer": peer.id, "name": peer.name, "reason": reason})
-        self._engine.put(LinkDown(peer.id, left))
-
-    def peer_failed(self, peer: str, address: str, error: TransportError | RemoteError) -> None:
-        """No address of a peer answered."""
-        if isinstance(error, RemoteError):
-            self._tally.refused[peer] += 1
-            facts = {"peer": peer, "address": address, "code": error.code, "problem": str(error)}
-            self._report_problem("peer.refused", facts)
-            return
-        facts = {"peer": peer, "address": address, "problem": str(error)}
-        if peer:
-            self._around.report("peer.unreachable", facts)
-            self._engine.put(Unreachable(peer))
-        else:  # an address that the operator has written down
-            self._report_problem("peer.unreachable", facts)
-
-    def packet_arrived(self, peer: str, packet: Packet) -> None:
-        """A packet from a linked peer."""
-        match packet:
-            case Envelope(message, roster):
-                self._tally.rosters[peer] = roster
-                self._tally.note_received(peer, message, asyncio.get_running_loop().time())
-                self._engine.put(Received(peer, message))
-            case Heartbeat():
-                self._tally.rosters[peer] = packet.roster
-                self._engine.put(Heard(peer, packet))
-            case Goodbye():
-                pass  # links keep it for peer_down
+    def _crash(self, error: Exception) -> None:
+        if self._stopping is not None and not self._stopping.done():
+            self._stopping.set_exception(error)
 
     # What a node's event leads to.
 
     def _look(self) -> None:
         """Say what was refused, and link whom the graph asks for, once the view has changed."""
         for peer, code in self.node.finite.take_news():
-            problem = "its model is not finite" if code == "not_finite" else "it is muted for such models"
-            self._report_problem("peer.refused", {"peer": peer, "code": code, "problem": problem})
+            self._neighbours.note_refused(peer, code)
         view = self.node.view
         if view is None or view is self._seen:
             return
@@ -299,14 +261,8 @@ class Peer:
             self._around.report("roster.changed", facts)
 
     def _wanted(self, view: View) -> dict[str, str]:
-        others = [member for member in view.members if member != view.me]
-        if len(others) >= FULL_LINKING:
-            near = view.neighbourhood(self._tally.round)
-            # A few more by rank of hash: rumours reach all, also where the graph is directed.
-            spare = sorted(others, key=lambda member: sha256(f"{view.me}{member}".encode()).digest())
-            others = sorted({*near.send_to, *near.receive_weights, *spare[:SPARE_LINKS]})
-        table = self.membership.table
-        return {member: table[member].address if member in table else "" for member in others}
+        table, wanted = self.membership.table, members_to_link(view, self.node.near(self._tally.round))
+        return {member: table[member].address if member in table else "" for member in wanted}
 
     # Effects.
 
@@ -316,6 +272,8 @@ class Peer:
                 self._links.send(to, heartbeat, "heartbeat")
             case Send():
                 self._outgoing.put(effect)
+            case Settle():
+                self._neighbours.settle(effect)
             case SetTimer(name, delay_s):
                 self._set_timer(name, delay_s)
             case Train():
@@ -332,8 +290,11 @@ class Peer:
                 assert_never(effect)
 
     def _send(self, effect: Send) -> None:
-        if self._links.send(effect.to, Envelope(effect.message, self.node.roster_hash), effect.replaces):
-            self._tally.note_sent(effect.to, effect.message)
+        message = effect.message
+        start, sequence = self._numbering.next() if message.has_arrays else (0, 0)
+        envelope = Envelope(message, self.node.roster_hash, start, sequence)
+        if self._links.send(effect.to, envelope, effect.replaces):
+            self._tally.note_sent(effect.to, message)
 
     def _set_timer(self, name: str, delay_s: float) -> None:
         old = self._timers.pop(name, None)
@@ -345,6 +306,7 @@ class Peer:
     def _fire(self, name: str) -> None:
         self._timers.pop(name, None)
         if name == HEARTBEAT_TIMER:
+            self._links.let_go()
             for peer in self._links.active():
                 self._engine.put(Active(peer))
         self._engine.put(TimerFired(name))
@@ -381,13 +343,14 @@ class Peer:
         return Checkpoint(self._tally.model, self._workshop.state, self.node.snapshot(), self._tally.round)
 
     def _training_failed(self, error: Exception) -> None:
-        self._report_problem("train.failed", {"problem": f"{type(error).__name__}: {error}"})
+        facts = {"problem": f"{type(error).__name__}: {error}", "rolled_back": self._workshop.rolled_back}
+        self._report_problem("train.failed", facts)
 
     def _disk_changed(self, error: StateError | None) -> None:
         if error is None:
             self._around.report("state.recovered", {})
         else:
-            self._report_problem("state.degraded", {"problem": str(error)})
+            self._report_problem("state.degraded", {"problem": str(error), "reason": error.what})
 
     def _report_problem(self, event: str, facts: Mapping[str, object]) -> None:
         self._tally.last_problem = f"{event}: {facts.get('problem', '')}"

@@ -11,6 +11,8 @@ from p2pfl.model import Model
 from p2pfl.node import Node
 from p2pfl.wire.packets import Greeting
 
+MAX_PEERS = 8192  # entries of a table by peer; the oldest give way
+
 
 @dataclass(frozen=True, slots=True)
 class PeerStatus:
@@ -29,6 +31,7 @@ class PeerStatus:
     messages_sent: int  # heartbeats not counted
     roster: str  # short hash, hexadecimal
     last_problem: str
+    counts: Mapping[str, int]  # what the gates and limits of this node stopped, by their words
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +48,15 @@ class PeerRow:
     shared_with: bool
     accepts_us: bool | None
     shares_with_us: bool | None
+    version: str | None  # of its program
     agrees: bool | None  # is its roster ours?
     last_model_s: float | None  # seconds since its last model
     last_model_round: int | None
     models_sent: int
     models_received: int
-    refused: int
+    refused: int  # models, and links, of it here
+    refused_there: int  # our models
+    reasons: Mapping[str, int]  # why, of both
 
 
 @dataclass(slots=True)
@@ -65,13 +71,38 @@ class Tally:
     messages_sent: int = 0
     models_sent: Counter[str] = field(default_factory=Counter)
     models_received: Counter[str] = field(default_factory=Counter)
-    refused: Counter[str] = field(default_factory=Counter)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)  # (peer, code)
+    refused_there: Counter[tuple[str, str]] = field(default_factory=Counter)
+    withheld: int = 0  # models that were to be sent, and not shared any more when their turn came
     last_model: dict[str, tuple[float, int]] = field(default_factory=dict)  # peer -> (now_s, round)
     rosters: dict[str, bytes] = field(default_factory=dict)
     evaluation: Evaluation | None = None
     last_problem: str = ""
 
-    def status(self, state: str, *, members: int, linked: int, roster: str) -> PeerStatus:
+    def counts(self) -> dict[str, int]:
+        """What was refused on links, by either side, and what was not sent after all."""
+        here, there = Counter[str](), Counter[str]()
+        for (_, code), count in self.refused.items():
+            here[code] += count
+        for (_, code), count in self.refused_there.items():
+            there[code] += count
+        found = {f"refused {code}": count for code, count in here.items()}
+        found |= {f"refused there {code}": count for code, count in there.items()}
+        return found | {"not shared any more": self.withheld}
+
+    def forget(self) -> None:
+        """Whoever comes and goes under ever new ids leaves no more than ``MAX_PEERS`` of them here."""
+        tables: tuple[
+            dict[str, int] | dict[tuple[str, str], int] | dict[str, bytes] | dict[str, tuple[float, int]], ...
+        ]
+        tables = (self.models_sent, self.models_received, self.refused, self.refused_there)
+        for table in (*tables, self.rosters, self.last_model):
+            for key in list(table)[: max(0, len(table) - MAX_PEERS)]:
+                del table[key]  # type: ignore[arg-type]  # a key of this very table
+
+    def status(
+        self, state: str, *, members: int, linked: int, roster: str, counts: Mapping[str, int]
+    ) -> PeerStatus:
         """The node at a glance."""
         seen = self.evaluation
         return PeerStatus(
@@ -88,6 +119,7 @@ class Tally:
             messages_sent=self.messages_sent,
             roster=roster,
             last_problem=self.last_problem,
+            counts=counts,
         )
 
     def traffic(self) -> dict[str, int]:
@@ -99,6 +131,12 @@ class Tally:
         self.bytes_sent += body_bytes(message)
         self.messages_sent += 1
         self.models_sent[to] += message.model is not None
+
+    def note_unsent(self, to: str, message: Message) -> None:
+        """A message that was handed to the link was not wanted: its body was never sent."""
+        self.bytes_sent -= body_bytes(message)
+        self.messages_sent -= 1
+        self.models_sent[to] -= message.model is not None
 
     def note_received(self, sender: str, message: Message, now_s: float) -> None:
         """A message has arrived."""
@@ -139,10 +177,17 @@ def _row(node: Node, member: Rumour, greeting: Greeting | None, *, tally: Tally,
         shared_with=node.trust.shares_with(peer),
         accepts_us=None if greeting is None else greeting.accepts_you,
         shares_with_us=None if greeting is None else greeting.shares_with_you,
+        version=None if greeting is None else greeting.version,
         agrees=None if greeting is None or roster is None else roster == node.roster_hash,
         last_model_s=None if last is None else now_s - last[0],
         last_model_round=None if last is None else last[1],
         models_sent=tally.models_sent[peer],
         models_received=tally.models_received[peer],
-        refused=tally.refused[peer] + node.finite.refused[peer],
+        refused=sum(_of(peer, tally.refused).values()),
+        refused_there=sum(_of(peer, tally.refused_there).values()),
+        reasons=dict(_of(peer, tally.refused) + _of(peer, tally.refused_there)),
     )
+
+
+def _of(peer: str, counts: Mapping[tuple[str, str], int]) -> Counter[str]:
+    return Counter({code: count for (each, code), count in counts.items() if each == peer})

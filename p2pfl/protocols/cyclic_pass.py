@@ -36,6 +36,7 @@ class CyclicPass:
     bodies: ClassVar[Mapping[str, tuple[int, str]]] = MappingProxyType(
         {KIND: (1, "float32"), FINAL_KIND: (1, "float32")}
     )
+    local_options: ClassVar[Mapping[str, object] | None] = None  # a lap needs an order that all know
 
     def __init__(self, setup: Setup, *, order: str = "fixed", ack_timeout_s: float = ACK_TIMEOUT_S) -> None:
         if order not in ORDERS:

@@ -25,5 +25,4 @@ def next_in_final_lap(view: View, token: Token) -> Token | None:
     place = members[index % len(members)]
     if place == token.last or position >= len(members):
         return None
-    # The next leg is a way of its own: it may lead back to whom the token came from.
-    return replace(token, position=position, place=place, relays=0, sender="")
+    return replace(token, position=position, place=place, relays=0)

@@ -12,7 +12,8 @@ def way_to(view: View, token: Token) -> str | None:
 
     The place itself if it is a neighbour: when its link is down it counts as dead, and nobody is bothered
     with a way round.  Relays send a token back to where it came from only if there is no other way, and
-    never hand it on more often than there are members.
+    never hand it on more often than there are members; in the final lap, a leg that begins here is a way of
+    its own.
     """
     neighbours = view.neighbourhood(token.hop).send_to
     if token.place not in view.members or token.relays > len(view.members):
@@ -20,7 +21,8 @@ def way_to(view: View, token: Token) -> str | None:
     if token.place in neighbours:
         return token.place if token.place in view.live else None
     linked = [member for member in neighbours if member in view.live]
-    onward = [member for member in linked if member != token.sender]
+    is_new_leg = bool(token.last) and token.relays == 0
+    onward = linked if is_new_leg else [member for member in linked if member != token.sender]
     way = first_step(view, token.place, round=token.hop, among=onward)
     return first_step(view, token.place, round=token.hop, among=linked) if way is None else way
 

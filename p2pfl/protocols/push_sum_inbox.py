@@ -26,6 +26,10 @@ class Inbox:
         """Remember that a sender has come as far as this step."""
         self._latest[sender] = max(step, self._latest.get(sender, step))
 
+    def has_totals(self, sender: str) -> bool:
+        """Have any totals of a sender come that are not merged yet?"""
+        return bool(self._kept.get(sender))
+
     def latest(self, sender: str) -> int:
         """The latest step of which a sender's message is known; -1 before the first."""
         return self._latest.get(sender, -1)

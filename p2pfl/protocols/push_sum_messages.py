@@ -8,6 +8,7 @@ from math import isfinite
 import numpy as np
 
 from p2pfl.events import Message
+from p2pfl.protocols.patience import WAITING_KIND
 from p2pfl.protocols.push_sum_book import UNKNOWN, Outgoing, Totals
 
 PUSH = "push"
@@ -32,6 +33,11 @@ def push(place: tuple[int, int], account: Outgoing, *, age: int) -> Message:
 def ahead(place: tuple[int, int]) -> Message:
     """The step (round, mixing) in which this node is."""
     return Message(AHEAD, place[0], fields={"mixing": place[1]})
+
+
+def waiting(place: tuple[int, int]) -> Message:
+    """The step (round, mixing) whose totals this node has shared, and in which it waits for others."""
+    return Message(WAITING_KIND, place[0], fields={"mixing": place[1]})
 
 
 def answer(question: Message, mark: bytes) -> Message:

@@ -38,6 +38,8 @@ class RandomWalk:
     bodies: ClassVar[Mapping[str, tuple[int, str]]] = MappingProxyType(
         {KIND: (1, "float32"), FINAL_KIND: (1, "float32")}
     )
+    # Without the neighbours' degrees, which one-way trust keeps from us, only this rule is left.
+    local_options: ClassVar[Mapping[str, object] | None] = MappingProxyType({"rule": "uniform"})
 
     def __init__(
         self, setup: Setup, *, rule: str = "metropolis_hastings", ack_timeout_s: float = ACK_TIMEOUT_S

@@ -28,6 +28,10 @@ class RoundBuffer:
         """The model of a sender for a round, if it has arrived."""
         return self._models.get(sender, {}).get(round)
 
+    def has_model(self, sender: str) -> bool:
+        """Is any model of a sender here?"""
+        return bool(self._models.get(sender))
+
     def latest(self, sender: str) -> int:
         """The latest round of which a sender's message is known; -1 before the first."""
         return self._latest.get(sender, -1)

@@ -9,6 +9,7 @@ from typing import Protocol
 from p2pfl.events import Adopt, Effect, Message, Send, SetTimer, Store, Train, View
 from p2pfl.model import Model, Snapshot
 from p2pfl.protocols.final_lap import begin_final_lap, next_in_final_lap
+from p2pfl.protocols.merge_gate import check_senders
 from p2pfl.protocols.paths import way_to
 from p2pfl.protocols.protocol import Setup
 from p2pfl.protocols.token import KIND, Token, token_of
@@ -83,7 +84,15 @@ class TokenHolder:
     def look_round(self, view: View) -> list[Effect]:
         """Others are reachable now: a token on its way may have to take another one."""
         self._view = view
-        return self._advance() if self._is_started and self._is_astray(view) else []
+        dropped = self._drop_revoked(view)
+        return dropped or (self._advance() if self._is_started and self._is_astray(view) else [])
+
+    def _drop_revoked(self, view: View) -> list[Effect]:
+        """A token from somebody who is no longer trusted is neither trained nor passed on: it is lost."""
+        if self._held is None or self._held.sender not in view.refused:
+            return []
+        self._held = self._handover = None
+        return [Store()] if self._is_started else []
 
     def _is_astray(self, view: View) -> bool:
         """Must the token that is being passed on take another way than it has taken?"""
@@ -139,8 +148,10 @@ class TokenHolder:
         token, self._training = self._training, None
         if token is None:
             return []
-        if token is not self._held:  # a newer one has come meanwhile
+        if token is not self._held:  # a newer one has come meanwhile, or it was dropped
             return self._train()
+        assert self._view is not None
+        check_senders(self._view, [token.sender])
         hop, merged = token.hop + 1, (token.sender,) if token.sender else ()
         self._history = replace(self._history, visited=(token.mint, token.lap))
         if self._history.is_finished:
@@ -208,9 +219,11 @@ class TokenHolder:
     def _visit_untrained(self, token: Token, view: View) -> list[Effect]:
         """Pass on a token that needs no training here: the final one, one that has been here, one behind."""
         if token.last:
-            self._held = next_in_final_lap(view, token)
+            adopted = self._adopt_final(token.model, token.hop, token.sender)
+            own = replace(token, sender="") if token.model is self._model else token
+            self._held = next_in_final_lap(view, own)
             self._history = replace(self._history, is_finished=True)
-            return [self._adopt_final(token.model, token.hop, token.sender)]
+            return [adopted]
         if self._is_behind(token.model):  # minted anew: it takes up what has been trained meanwhile
             hop = max(token.hop, self._history.hop)
             token = replace(token, model=self._model, hop=hop, sender="", failed=frozenset())
@@ -219,6 +232,8 @@ class TokenHolder:
 
     def _adopt_final(self, model: Model, hop: int, sender: str) -> Adopt:
         is_theirs = not self._is_behind(model)
+        assert self._view is not None
+        check_senders(self._view, [sender])
         self._model = model if is_theirs else self._model
         self._history = replace(self._history, hop=hop)
         return Adopt(self._model, hop, (sender,) if sender and is_theirs else ())

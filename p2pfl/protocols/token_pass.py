@@ -23,6 +23,8 @@ store, acknowledge and forward, but do not train.  A relay that gets no further 
 back to whoever trained last; each adopts its model and finishes.  In this lap a linked place is never given
 up.  Who misses the end all the same is offered the model until it has it: ``final_offers``.  A token that is
 still to be trained and meets a finished node turns into another final lap.
+*Trust that ends.*  A token from somebody who is no longer accepted here, and not yet trained here, is
+dropped, and made anew like any that is lost.
 *Restarts.*  Token and phase are stored before the ack and before it is passed on: a restarted holder trains
 on, or passes on again, and nothing counts twice.
 *A lost token*, which died with its holder or was never minted, is noticed by asking (``token_watch`` says

@@ -36,7 +36,7 @@ class Opening:
         next_one = FrameType.WELCOME if self._has_answered else FrameType.HELLO
         return frozenset({next_one, FrameType.REFUSED})
 
-    def begin(self, channel: ssl.SSLObject) -> bytes:
+    def begin(self, channel: ssl.SSLObject | ssl.SSLSocket) -> bytes:
         """What to say first: nothing when we dialled.
 
         Raises RemoteError for a channel or a server that is not the right one: it is to hear nothing at all.

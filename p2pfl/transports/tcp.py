@@ -2,22 +2,28 @@
 
 With ``Security`` the channel is TLS, and both sides are proved before they greet; without it whoever dials
 greets first.  Each side checks the other's greeting, and a refusal is told to the other side with a code and
-words.  Then packets flow both ways.  When a peer reads slowly, its messages wait in a short
-outbox and the oldest are dropped; when this node is slow, TCP's own window makes the peer wait.
+words.  Then packets flow both ways; models are offered first, and sent when they are wanted.  When a peer
+reads slowly, its messages wait in a short outbox and the oldest are dropped; when this node has no memory for
+another model, its answer to the offer waits.
 """
 
 import asyncio
 import errno
 import os
 import ssl
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, assert_never
 
 from p2pfl.errors import ConfigError, RemoteError, TransportError
 from p2pfl.transports.addresses import format_address, parse_address, port_holder
-from p2pfl.transports.tcp_link import Stage, Surroundings, TcpLink
+from p2pfl.transports.guests import Guests
+from p2pfl.transports.strangers import Strangers
+from p2pfl.transports.tcp_link import TcpLink
+from p2pfl.transports.tcp_surroundings import Stage, Surroundings
 from p2pfl.transports.tls import Security, tls_problem
 from p2pfl.transports.tls_door import Knock, TlsDoor
 from p2pfl.transports.transport import LinkHandler
@@ -52,15 +58,17 @@ class TcpTransport:
         self._limits = limits
         self._refused = refused
         self._security = security
-        self._schema = BodySchema(parameters, bodies, limits)
-        self._shared: Surroundings | None = None  # once it listens
+        self._schema_of = partial(BodySchema, parameters, bodies)
+        self._schema = self._schema_of(limits)
+        self._shared: Surroundings[TcpLink] | None = None  # once it listens
         self._server: asyncio.Server | None = None
         self._links: set[TcpLink] = set()
         self._door: TlsDoor | None = None  # instead of a server, with security
         self._knocks: dict[Knock, float] = {}  # accepted, TLS not up yet; until when they have time
-        self._coming: dict[TcpLink, Knock] = {}  # links made for them
-        self._strangers: dict[TcpLink | Knock, None] = {}  # accepted, have not greeted; oldest first
-        self._blocked: list[TcpLink] = []  # wait for memory
+        self._strangers = Strangers(limits, self._report)
+        self._guests = Guests(limits, self._is_guest)
+        self._waiting: dict[TcpLink, None] = {}  # for memory, longest first
+        self._hits: Counter[str] = Counter()  # of links that have ended
         self._is_closed = False
         self._all_ended = asyncio.Event()
 
@@ -78,10 +86,11 @@ class TcpTransport:
             handler=handler,
             report=self._report,
             tell=self._told,
+            objection=self._guests.objection,
             security=self._security,
         )
         try:
-            found = await self._listen(self._shared)
+            found = await self._listen()
         except OSError as error:
             raise _not_to_be_had(self._host, self._port, error) from error
         return format_address(*found)
@@ -133,13 +142,33 @@ class TcpTransport:
                 connecting.cancel()
             raise
 
+    @property
+    def hits(self) -> Counter[str]:
+        """How often limits were hit that end no link: packets dropped, offers that waited."""
+        return sum((link.hits for link in self._links), start=Counter(self._hits))
+
+    def change_limits(self, limits: Limits) -> None:
+        """Other limits for links from now on, and for the memory of all; links that are up keep the rest.
+
+        Raises ConfigError, with everything as it was, when the local model exceeds them.
+        """
+        schema = self._schema_of(limits)
+        self._limits, self._schema = limits, schema
+        if self._shared is not None:
+            self._shared.pool.change_limits(limits)
+            self._shared = replace(self._shared, limits=limits, schema=schema)
+        self._strangers.change_limits(limits)
+        self._guests.limits = limits
+        if self._door is not None:
+            self._door.change_limits(limits)
+
     async def close(self) -> None:
         """Close every link and stop listening."""
         self._is_closed = True
         if self._server is not None:
             self._server.close()
         if self._door is not None:
-            await self._door.close()
+            self._door.close()
         for link in list(self._links):
             if link.is_up:
                 link.close("leaving")
@@ -153,12 +182,11 @@ class TcpTransport:
         if self._server is not None:
             await self._server.wait_closed()
 
-    async def _listen(self, shared: Surroundings) -> tuple[str, int]:
+    async def _listen(self) -> tuple[str, int]:
         """Open the port, in the plain or behind TLS; the host and port in use."""
         if self._security is None:
-            accept = partial(TcpLink, shared, dialled=False)
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(accept, self._host, self._port)
+            self._server = await loop.create_server(self._accept, self._host, self._port)
             found: tuple[str, int] = self._server.sockets[0].getsockname()[:2]
             return found
         self._door = TlsDoor(
@@ -166,35 +194,41 @@ class TcpTransport:
         )
         return self._door.open(self._host, self._port)
 
-    def _knocked(self, knock: Knock) -> None:
-        """Somebody has connected and is to speak TLS."""
+    def _accept(self) -> TcpLink:
+        assert self._shared is not None
+        return TcpLink(self._shared, dialled=False)
+
+    def _knocked(self, knock: Knock) -> bool:
+        """Somebody has connected and is to speak TLS: may they?"""
+        if not self._strangers.let_in(knock):
+            return False
         self._knocks[knock] = asyncio.get_running_loop().time() + self._limits.handshake_s
-        self._note_stranger(knock)
+        return True
 
     def _welcome(self, knock: Knock) -> TcpLink:
-        """The link that takes over when TLS is up, with the place of the knock among the strangers."""
+        """The link that takes over when TLS is up, with what is left of the time."""
         assert self._shared is not None
-        link = TcpLink(self._shared, dialled=False, deadline_s=self._knocks.get(knock))
-        self._coming[link] = knock
-        return link
+        return TcpLink(self._shared, dialled=False, deadline_s=self._knocks.get(knock))
 
     def _left(self, knock: Knock, error: RemoteError | None) -> None:
         """TLS is up, and there is a link, or there will be none."""
         if error is not None:
             self._report(knock.address, error)
         self._knocks.pop(knock, None)
-        self._strangers.pop(knock, None)
-        self._coming = {link: other for link, other in self._coming.items() if other is not knock}
+        self._strangers.left(knock)
         self._note_end()
 
     def _told(self, link: TcpLink, stage: Stage) -> None:
         match stage:
             case Stage.CONNECTED:
                 self._connected(link)
+            case Stage.PROVED:  # a crowd does not push it out any more
+                self._strangers.greeted(link)
             case Stage.UP:
-                self._strangers.pop(link, None)
-            case Stage.BLOCKED:
-                self._blocked.append(link)
+                self._strangers.greeted(link)
+                self._guests.came(link)
+            case Stage.WAITING:
+                self._waiting.setdefault(link)
             case Stage.ENDED:
                 self._ended(link)
             case _:
@@ -204,25 +238,18 @@ class TcpTransport:
         self._links.add(link)
         if self._is_closed:
             link.abort("leaving")
-        elif not link.is_dialled:
-            knock = self._coming.pop(link, None)
-            if knock in self._strangers:
-                self._strangers = {link if one is knock else one: None for one in self._strangers}
-            else:
-                self._note_stranger(link)
+        elif not link.is_dialled and not self._strangers.let_in(link):
+            link.abort("refused")
 
-    def _note_stranger(self, stranger: TcpLink | Knock) -> None:
-        self._strangers.setdefault(stranger)
-        if len(self._strangers) > self._limits.greeting_links:
-            oldest = next(iter(self._strangers))
-            self._report(oldest.address, RemoteError("did not greet, and others came", code="crowded"))
-            oldest.abort("crowded")
+    def _is_guest(self, peer: str) -> bool:
+        return self._security is not None and self._security.admission.trust.is_guest(peer)
 
     def _ended(self, link: TcpLink) -> None:
         self._links.discard(link)
-        self._strangers.pop(link, None)
-        if link in self._blocked:
-            self._blocked.remove(link)
+        self._hits += link.hits
+        self._strangers.left(link)
+        self._guests.left(link)
+        self._waiting.pop(link, None)
         self._note_end()
 
     def _note_end(self) -> None:
@@ -232,14 +259,15 @@ class TcpTransport:
     def _memory_freed(self, loop: asyncio.AbstractEventLoop) -> None:
         """The pool's word, in whatever thread an array was collected."""
         with suppress(RuntimeError):  # the loop has been closed meanwhile
-            loop.call_soon_threadsafe(self._retry_blocked)
+            loop.call_soon_threadsafe(self._retry_waiting)
 
-    def _retry_blocked(self) -> None:
-        blocked, self._blocked = self._blocked, []
-        for link in blocked:
+    def _retry_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for link in waiting:
             link.retry()
 
     def _report(self, address: str, error: RemoteError) -> None:
+        self._strangers.failed(address, error)
         if self._refused is not None:
             self._refused(address, error)
 

@@ -1,54 +1,32 @@
 """One TCP connection: proofs and greetings first, then packets both ways, until either side closes it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import replace
 from typing import assert_never, cast
 
 from p2pfl.errors import P2PError, RemoteError, TransportError
 from p2pfl.identity.admission import NotAdmittedError
 from p2pfl.membership import Heartbeat
 from p2pfl.transports.addresses import as_dialled
+from p2pfl.transports.fence import Fence, tell_of_connection
+from p2pfl.transports.guests import Objection
 from p2pfl.transports.opening import Opening
-from p2pfl.transports.tcp_socket import WAKE_BYTES, TcpSocket
+from p2pfl.transports.tcp_exchange import TcpExchange
+from p2pfl.transports.tcp_socket import TcpSocket
+from p2pfl.transports.tcp_surroundings import Stage, Surroundings
 from p2pfl.transports.tcp_writer import Outgoing, TcpWriter
-from p2pfl.transports.tls import Security
-from p2pfl.transports.transport import LinkHandler
-from p2pfl.wire.bodies import BodySchema
 from p2pfl.wire.greetings import refusal
 from p2pfl.wire.heartbeat_codec import encode_heartbeat
-from p2pfl.wire.inbound import Arrival, Inbound, Proof
-from p2pfl.wire.limits import Limits
+from p2pfl.wire.inbound import Arrival, Inbound, Proof, Skipped
 from p2pfl.wire.link_codec import Refused, encode_goodbye, encode_greeting, encode_refused
-from p2pfl.wire.message_codec import encode_message
-from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
-from p2pfl.wire.pool import BufferPool
+from p2pfl.wire.message_codec import OfferedMessage, encode_message
+from p2pfl.wire.packets import Accept, Envelope, Goodbye, Greeting, Packet, Receipt, Reject
+from p2pfl.wire.ping import EchoAllowance, Ping, Pong, encode_ping
+from p2pfl.wire.traffic import Traffic
 
 TLS_RECORD_BYTES = 17 * 1024  # a record and its frame
-
-
-class Stage(Enum):
-    """What a link tells its transport of itself."""
-
-    CONNECTED = "connected"
-    UP = "up"  # both sides have greeted
-    BLOCKED = "blocked"  # reading waits for memory: ``retry`` when there may be some
-    ENDED = "ended"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Surroundings:
-    """What all links of one transport share, and whom they tell."""
-
-    limits: Limits
-    schema: BodySchema
-    pool: BufferPool
-    greeting: Callable[[], Greeting]
-    handler: LinkHandler
-    report: Callable[[str, RemoteError], None]  # the address and the reason of a link refused or broken off
-    tell: Callable[["TcpLink", Stage], None]
-    security: Security | None = None  # without it links are neither encrypted nor authenticated
 
 
 class TcpLink(asyncio.BufferedProtocol):
@@ -59,20 +37,30 @@ class TcpLink(asyncio.BufferedProtocol):
     """
 
     def __init__(
-        self, shared: Surroundings, *, dialled: bool, peer: str = "", deadline_s: float | None = None
+        self,
+        shared: "Surroundings[TcpLink]",
+        *,
+        dialled: bool,
+        peer: str = "",
+        deadline_s: float | None = None,
     ) -> None:
         self._shared = shared
         self.is_dialled = dialled
         self._wanted = peer
         self._deadline_s = deadline_s
         self._opening: Opening | None = None  # of a secure link
+        self._fence = Fence(self._break_down)
         self._inbound = Inbound(shared.limits, shared.schema, shared.pool)
         self._transport: asyncio.Transport
         self._socket: TcpSocket
         self._writer: TcpWriter
+        self.traffic: Traffic
+        self._exchange: TcpExchange
+        self._told: Greeting | None = None  # what a proved peer has heard of us
         self._peer: Greeting | None = None  # set while the link is up
         self._reason = ""  # why the link ends, once it does
         self._timer: asyncio.TimerHandle | None = None  # the deadline of what goes on now
+        self._echoes = EchoAllowance()
         self.outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -97,13 +85,8 @@ class TcpLink(asyncio.BufferedProtocol):
         return self._inbound.total_bytes
 
     @property
-    def is_held_back(self) -> bool:
-        """A body of the peer waits for memory of ours, and its heartbeats behind it."""
-        return self._inbound.is_blocked
-
-    @property
     def is_idle(self) -> bool:
-        """Nothing waits to be sent, and no body is half sent or half received."""
+        """Nothing waits to be sent, and no body is offered, half sent or half received."""
         return self._writer.is_idle and self._inbound.is_idle
 
     @property
@@ -111,22 +94,45 @@ class TcpLink(asyncio.BufferedProtocol):
         """Packets in the outbox, of which none has begun to be sent."""
         return self._writer.waiting
 
+    @property
+    def hits(self) -> Counter[str]:
+        """Limits that were hit on this link without ending it."""
+        return Counter(
+            dropped=self._writer.dropped,
+            unanswered_pings=self._echoes.dropped,
+            delayed_offers=self.traffic.delayed,
+            busy=self._inbound.offers.busy,
+        )
+
     def send(self, packet: Packet, replaces: str = "") -> None:
         """Queue a packet; never blocks; drops as the outbox's limit and ``replaces`` say."""
         match packet:
             case Envelope():
                 head, body = encode_message(packet, self._shared.schema)
-                self._writer.send(Outgoing(head, tuple(body)), replaces)
+                self._writer.send(Outgoing(packet, head, tuple(body)), replaces)
             case Heartbeat():
                 self._writer.send_control(encode_heartbeat(packet))
+            case Ping() | Pong():
+                self._echoes.sent(packet)
+                self._writer.send_control(encode_ping(packet))
             case Goodbye(code, text):
                 self.close(code, text)
             case _:
                 assert_never(packet)
 
+    def settle(self, sequence: int, code: str, text: str = "") -> None:
+        """Give the receipt for a message with arrays that has arrived."""
+        if not self._reason:
+            self._exchange.settle(Receipt(sequence, code, text))
+
     def close(self, code: str, text: str = "") -> None:
         """Say good-bye with a code, after the body that is half sent, then close."""
         self._end(f"{code}: {text}" if text else code, encode_goodbye(Goodbye(code, text)))
+
+    def cut(self, code: str, text: str = "") -> None:
+        """As ``close``, but what is half sent is dropped, as is what is half received."""
+        reason = f"{code}: {text}" if text else code
+        self._end(reason, encode_goodbye(Goodbye(code, text)), drops_body=True)
 
     def forsake(self) -> None:
         """Before there is a connection: make nothing of it should it come all the same."""
@@ -138,10 +144,10 @@ class TcpLink(asyncio.BufferedProtocol):
         self._transport.abort()
 
     def retry(self) -> None:
-        """There may be memory for the body that waits."""
+        """There may be memory for the body that is offered."""
         if not self._reason:
-            self._transport.resume_reading()
-            self._take(self._inbound.retry())
+            with self._fence:
+                self._exchange.retry()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The socket is connected, and encrypted if links are: whoever is to speak first does."""
@@ -151,12 +157,24 @@ class TcpLink(asyncio.BufferedProtocol):
         self._transport = cast(asyncio.Transport, transport)
         is_secure = self._shared.security is not None
         self._socket = TcpSocket(transport, taken_bytes=TLS_RECORD_BYTES if is_secure else 0)
-        self._writer = TcpWriter(self._transport, self._shared.limits)
+        self.traffic = Traffic(self._shared.limits, self.address, asyncio.get_running_loop().time())
+        self._writer = TcpWriter(self._transport, self._shared.limits, may_leave=self._may_leave)
+        self._exchange = TcpExchange(
+            self._shared.limits,
+            self._inbound,
+            self._writer,
+            objection=lambda offer: self._shared.handler.objection(self, offer),
+            traffic=self.traffic,
+            refused=self._refused,
+            wait=lambda: self._shared.tell(self, Stage.WAITING),
+            give_up=self._give_up,
+        )
         self._shared.tell(self, Stage.CONNECTED)
         self._start_timer(self._shared.limits.handshake_s, self._expire)
         if self._deadline_s is not None:
             self._start_timer(self._deadline_s - asyncio.get_running_loop().time(), self._expire)
-        self._open()
+        with self._fence:
+            self._open()
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """Where the event loop puts what it reads."""
@@ -164,7 +182,8 @@ class TcpLink(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Something was read."""
-        self._take(self._inbound.received(nbytes))
+        with self._fence:
+            self._take(self._inbound.received(nbytes))
 
     def pause_writing(self) -> None:
         """The peer reads more slowly than we write."""
@@ -179,6 +198,7 @@ class TcpLink(asyncio.BufferedProtocol):
         if self.outcome.cancelled():
             return
         self._stop_timer()
+        self._exchange.stop()
         self._inbound.close()
         self._writer.stop()
         self._reason = self._reason or ("connection closed" if exc is None else f"connection lost: {exc}")
@@ -216,12 +236,8 @@ class TcpLink(asyncio.BufferedProtocol):
         except RemoteError as error:
             self._break_off(error, _for_the_peer(error))
             return
-        if self._inbound.is_blocked:
-            self._transport.pause_reading()
-            self._shared.tell(self, Stage.BLOCKED)
         if self._peer is not None:
-            self._socket.expect(self._inbound.body_bytes_missing)
-            self._watch_body()
+            self._socket.expect(self._inbound.frame_bytes_missing)
 
     def _handle(self, arrival: Arrival) -> None:
         match arrival:
@@ -237,20 +253,53 @@ class TcpLink(asyncio.BufferedProtocol):
             case Goodbye(code, text):
                 self._shared.handler.packet_received(self, arrival)
                 self.abort(f"{code}: {text}" if text else code)
-            case Envelope() | Heartbeat():
-                self._shared.handler.packet_received(self, arrival)
+            case Envelope() | Heartbeat() | Ping() | Pong() | Skipped():
+                self._take_packet(arrival)
+            case OfferedMessage() | Accept() | Reject() | Receipt():
+                self._exchange.take(arrival)
             case _:
                 assert_never(arrival)
+
+    def _take_packet(self, packet: Packet | Skipped) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if self._peer is None:
+            return  # a frame to skip; the greeting's own limits have counted it
+        self.traffic.note(packet, now_s)
+        match packet:
+            case Skipped():
+                return
+            case Ping(payload):
+                if self._echoes.take(now_s):
+                    self.send(Pong(payload))
+                return
+            case Pong():
+                self._echoes.returned()
+        self._shared.handler.packet_received(self, packet)
+
+    def _may_leave(self, envelope: Envelope) -> bool:
+        return self._shared.handler.may_leave(self, envelope)
+
+    def _refused(self, answer: Reject | Receipt, unsent: Envelope | None) -> None:
+        self._shared.handler.refused(self, answer, unsent=unsent)
+
+    def _give_up(self, error: RemoteError) -> None:
+        self._break_off(error, error)
 
     def _prove(self, proof: Proof) -> None:
         """Answer a proof; once the other side is proved, tell it what only it may know."""
         assert self._opening is not None
         answer = self._opening.answer(proof)
         self._inbound.expect(self._opening.expects)
+        objections = self._shared.objection(self._opening.peer)
+        if objections is not None:
+            self._break_off(*objections)
+            return
         if answer:
             self._writer.send_control(answer)
         if self._opening.is_proved:
-            self._writer.send_control(encode_greeting(self._own_greeting()))
+            self._told = self._own_greeting()
+            self._writer.send_control(encode_greeting(self._told))
+            self._shared.tell(self, Stage.PROVED)
 
     def _own_greeting(self) -> Greeting:
         """What we say of ourselves, and to a proved peer whether we accept it and share with it."""
@@ -264,7 +313,7 @@ class TcpLink(asyncio.BufferedProtocol):
         ours = self._own_greeting()
         if self._opening is not None:  # what it says of its id is never believed: it has proved one
             theirs = replace(theirs, id=self._opening.peer, network=ours.network)
-        objections = refusal(ours, theirs)
+        objections = refusal(ours, theirs) or self._change(ours) or self._shared.objection(theirs.id)
         if objections is not None:
             self._break_off(*objections)
             return
@@ -278,6 +327,17 @@ class TcpLink(asyncio.BufferedProtocol):
         if not self.outcome.done():
             self.outcome.set_result(None)
 
+    def _change(self, ours: Greeting) -> Objection | None:
+        """The lists may have changed since it was proved, when only links that were up were cut."""
+        if self._shared.security is None or self._told is None:
+            return None
+        assert self._opening is not None
+        if not self._shared.security.admission.trust.admits(self._opening.peer):
+            return _alike(RemoteError("the trust between us has ended", code="not_admitted"))
+        if (ours.accepts_you, ours.shares_with_you) == (self._told.accepts_you, self._told.shares_with_you):
+            return None
+        return _alike(RemoteError("other trust lists are in force", code="trust_changed"))
+
     def _break_off(self, here: RemoteError, there: RemoteError) -> None:
         """End the link over a fault of the peer's, told in its own words."""
         self._shared.report(self.address, here)
@@ -288,13 +348,20 @@ class TcpLink(asyncio.BufferedProtocol):
             farewell = encode_goodbye(Goodbye(there.code, there.what))
         self._end(f"{here.code}: {here.what}", farewell)
 
-    def _end(self, reason: str, farewell: bytes) -> None:
+    def _break_down(self, error: Exception) -> None:
+        """A bug in what serves this link: it ends, and nothing else does."""
+        tell_of_connection(self.address, error)
+        self._fail(TransportError(f"the link to {self.address} has failed: {type(error).__name__}: {error}"))
+        self.abort("internal_error")
+
+    def _end(self, reason: str, farewell: bytes, *, drops_body: bool = False) -> None:
         if self._reason:
             return
         self._reason = reason
         self._transport.pause_reading()
         self._start_timer(self._shared.limits.closing_s, self._transport.abort)
-        self._writer.finish(farewell)
+        self._exchange.stop()
+        self._writer.finish(farewell, drops_body=drops_body)
 
     def _expire(self) -> None:
         """The peer has not greeted in time."""
@@ -309,25 +376,6 @@ class TcpLink(asyncio.BufferedProtocol):
             self.outcome.set_exception(error)
             self.outcome.exception()  # nobody need ask: on the accepting side nobody does
 
-    def _watch_body(self) -> None:
-        """A body in transit must keep moving."""
-        if self._inbound.body_bytes_missing == 0:
-            self._stop_timer()
-        elif self._timer is None:
-            mark = self._inbound.total_bytes
-            self._start_timer(self._shared.limits.transfer_window_s, lambda: self._check_pace(mark))
-
-    def _check_pace(self, mark: int) -> None:
-        self._timer = None
-        limits = self._shared.limits
-        moved = self._inbound.total_bytes - mark
-        if moved + WAKE_BYTES < limits.transfer_window_bytes:  # so much may wait in the socket, unseen
-            slow = f"a body moved by {moved} bytes in {limits.transfer_window_s:g} s"
-            error = RemoteError(slow, code="too_slow")
-            self._break_off(error, error)
-        else:
-            self._watch_body()
-
     def _start_timer(self, delay_s: float, action: Callable[[], None]) -> None:
         self._stop_timer()
         self._timer = asyncio.get_running_loop().call_later(delay_s, action)
@@ -336,6 +384,11 @@ class TcpLink(asyncio.BufferedProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _alike(error: RemoteError) -> Objection:
+    """An objection in the same words for both sides."""
+    return error, error
 
 
 def _for_the_peer(error: RemoteError) -> RemoteError:

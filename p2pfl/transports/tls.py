@@ -60,14 +60,14 @@ def client_context() -> ssl.SSLContext:
     return context
 
 
-def check_channel(channel: ssl.SSLObject) -> None:
+def check_channel(channel: ssl.SSLObject | ssl.SSLSocket) -> None:
     """Refuse anything but TLS 1.3 with our protocol in it, on either side."""
     if channel.version() != VERSION or channel.selected_alpn_protocol() != ALPN:
         found = f"{channel.version()} with {channel.selected_alpn_protocol() or 'no protocol'}"
         raise RemoteError(f"the peer speaks {found}, not {VERSION} with {ALPN}", code="wrong_version")
 
 
-def server_key(channel: ssl.SSLObject) -> bytes:
+def server_key(channel: ssl.SSLObject | ssl.SSLSocket) -> bytes:
     """The key that the server has proved to hold; raises RemoteError for any kind but Ed25519."""
     return key_in_certificate(channel.getpeercert(binary_form=True) or b"")
 

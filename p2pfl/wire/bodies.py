@@ -5,7 +5,7 @@ the protocol declares, at most P elements each), little-endian, each at a multip
 Neither side re-encodes or copies them: the sender writes the arrays' own memory, the receiver gets views.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from p2pfl.errors import ConfigError, RemoteError
 from p2pfl.events import Message
 from p2pfl.model import Array
-from p2pfl.wire.framing import MAX_FRAME_BYTES
+from p2pfl.wire.framing import BODY_FRAME_BYTES, MAX_FRAME_BYTES, FrameType, frame_header
 from p2pfl.wire.limits import MEGABYTE, Limits
 
 DTYPES = ("float32", "float64", "int64", "uint8")
@@ -93,9 +93,11 @@ class BodySchema:
         arrays, dtype = self._bodies.get(kind, (0, "float32"))
         if has_model + len(lengths) > arrays:
             found = has_model + len(lengths)
-            raise RemoteError(f"{found} arrays in a message of kind {kind!r}, which has at most {arrays}")
+            what = f"{found} arrays in a message of kind {kind!r}, which has at most {arrays}"
+            raise RemoteError(what, code="wrong_schema")
         if any(length > self._parameters for length in lengths):
-            raise RemoteError(f"an array of {max(lengths)} elements; the model has {self._parameters}")
+            what = f"an array of {max(lengths)} elements; the model has {self._parameters}"
+            raise RemoteError(what, code="too_big")
         end = 0
         placed = []
         wanted = [(self._parameters, "float32")] * has_model + [(length, dtype) for length in lengths]
@@ -119,6 +121,30 @@ class BodySchema:
                 found = f"{array.dtype} {list(array.shape)}, declared are {dtype} [{count}]"
                 raise ValueError(f"our own message of kind {message.kind!r} has an array {found}")
         return layout
+
+
+def body_frames(pieces: Sequence[memoryview]) -> Iterator[list[bytes | memoryview]]:
+    """The frames of a body, each as its header and parts of the pieces' own memory; at least one."""
+    left = sum(map(len, pieces))
+    waiting = list(reversed(pieces))
+    while True:
+        room = next_frame_bytes(left)
+        left -= room
+        parts: list[bytes | memoryview] = [frame_header(FrameType.BODY, room)]
+        while room:
+            piece = waiting.pop()
+            if len(piece) > room:
+                waiting.append(piece[room:])
+            parts.append(piece[:room])
+            room -= len(parts[-1])
+        yield parts
+        if not left:
+            return
+
+
+def next_frame_bytes(missing: int) -> int:
+    """The length that the next frame of a body must have when so many bytes of it are missing."""
+    return min(missing, BODY_FRAME_BYTES)
 
 
 def arrays_of(message: Message) -> list[Array]:

@@ -30,6 +30,13 @@ class FrameBuffer:
         """``count`` bytes were written into ``free()``."""
         self._end += count
 
+    @property
+    def missing(self) -> int:
+        """The bytes that the header of the next frame lacks, or with a whole header its payload."""
+        found = self.header()
+        wanted = HEADER_BYTES if found is None else HEADER_BYTES + found[0]
+        return wanted - (self._end - self._start)
+
     def header(self) -> tuple[int, int] | None:
         """The (length, type number) of the next frame, None while its header is not whole."""
         if self._end - self._start < HEADER_BYTES:

@@ -1,25 +1,26 @@
-"""The receiving half of a link, sans-IO: bytes in, greetings and packets out, memory bounded.
+"""The receiving half of a link, sans-IO: bytes in, greetings, packets and offers out, memory bounded.
 
 The caller reads from its socket into ``buffer()`` and says with ``received(count)`` how much came.  Headers
 and small frames land in a buffer of one frame; the body of a message lands in memory leased for it, so that
-its bytes are moved once, by the kernel.  Whatever comes is a packet or a RemoteError.
+its bytes are moved once, by the kernel.  Whatever comes is an arrival or a RemoteError.
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-
 from p2pfl.errors import RemoteError
-from p2pfl.wire.bodies import BodySchema
+from p2pfl.wire.bodies import BodySchema, next_frame_bytes
 from p2pfl.wire.frame_buffer import FrameBuffer
 from p2pfl.wire.framing import BEFORE_GREETING, FrameType, checked_type
 from p2pfl.wire.heartbeat_codec import decode_heartbeat
 from p2pfl.wire.limits import Limits
 from p2pfl.wire.link_codec import Refused, decode_goodbye, decode_greeting, decode_refused
-from p2pfl.wire.message_codec import MessageHeader, decode_message_header
-from p2pfl.wire.packets import Greeting, Packet
+from p2pfl.wire.message_codec import OfferedMessage, decode_message, decode_offer
+from p2pfl.wire.offer_codec import decode_accept, decode_receipt, decode_reject
+from p2pfl.wire.offers import ReceivingHalf
+from p2pfl.wire.packets import Accept, Greeting, Offer, Packet, Receipt, Reject
+from p2pfl.wire.ping import decode_ping, decode_pong
 from p2pfl.wire.pool import BufferPool, Lease
 
 
@@ -31,20 +32,33 @@ class Proof:
     payload: bytes
 
 
-Arrival: TypeAlias = Proof | Greeting | Refused | Packet
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A frame of a later minor version: it means nothing here, and counts."""
+
+
+Exchanged: TypeAlias = OfferedMessage | Accept | Reject | Receipt
+Arrival: TypeAlias = Proof | Skipped | Greeting | Refused | Packet | Exchanged
 
 _DECODERS: Mapping[FrameType, Callable[[bytes], Arrival]] = {
     FrameType.INFO: decode_greeting,
     FrameType.REFUSED: decode_refused,
     FrameType.HEARTBEAT: decode_heartbeat,
+    FrameType.MESSAGE: decode_message,
+    FrameType.ACCEPT: decode_accept,
+    FrameType.REJECT: decode_reject,
+    FrameType.RECEIPT: decode_receipt,
     FrameType.GOODBYE: decode_goodbye,
+    FrameType.PING: decode_ping,
+    FrameType.PONG: decode_pong,
 }
 
 
 class Inbound:
     """Turns the bytes of one link into what they mean; once it has raised RemoteError it is of no more use.
 
-    Until ``accept`` only what ``expect`` has named may come, at first a greeting or a refusal.
+    Until ``accept`` only what ``expect`` has named may come, at first a greeting or a refusal.  ``offers`` is
+    to be told what becomes of each OfferedMessage before more is received.
     """
 
     def __init__(self, limits: Limits, schema: BodySchema, pool: BufferPool) -> None:
@@ -55,25 +69,27 @@ class Inbound:
         self._frames = FrameBuffer(limits.greeting_frame_bytes)
         self._opening: frozenset[FrameType] = BEFORE_GREETING
         self._strange_frames = 0  # before the greeting
-        self._header: MessageHeader | None = None  # of the message whose body comes next
-        self._lease: Lease | None = None  # for the body in transit
-        self._filled = 0  # bytes of the body in transit
+        self._offered: OfferedMessage | None = None  # the message whose body may come next
+        self._lease: Lease | None = None  # for its body
+        self._filled = 0  # bytes of its body
+        self._frame_end = 0  # where the frame of the body that is arriving ends; ``_filled`` between frames
+        self.offers = ReceivingHalf(limits, self._reserve)
         self.total_bytes = 0
 
     @property
-    def is_blocked(self) -> bool:
-        """Whether a body waits for memory: stop reading, and ``retry`` when the pool says so."""
-        return self._header is not None and self._lease is None and self._frames.header() is not None
-
-    @property
     def is_idle(self) -> bool:
-        """No body is on its way in."""
-        return self._header is None
+        """No body is on its way in, nor offered."""
+        return self.offers.is_idle
 
     @property
-    def body_bytes_missing(self) -> int:
-        """What is still to come of the body in transit; 0 when none is."""
-        return 0 if self._lease is None else len(self._lease.memory) - self._filled
+    def body_bytes(self) -> int:
+        """What has come of the body that was accepted; 0 when there is none."""
+        return self._filled
+
+    @property
+    def frame_bytes_missing(self) -> int:
+        """What is still to come of the frame of a body in transit; 0 when none is."""
+        return self._frame_end - self._filled
 
     def expect(self, opening: frozenset[FrameType]) -> None:
         """Before the greeting is accepted these frames may come, and no others."""
@@ -85,22 +101,22 @@ class Inbound:
         self._frames.grow(self._limits.control_frame_bytes)
 
     def buffer(self) -> memoryview:
-        """Where the next bytes belong; not to be asked for while ``is_blocked``."""
-        if self._lease is not None:
-            return self._lease.memory[self._filled :]
-        return self._frames.free()
+        """Where the next bytes belong."""
+        if self._lease is not None and self._filled < self._frame_end:
+            return self._lease.memory[self._filled : self._frame_end]
+        free = self._frames.free()
+        # Within a body no more than the next frame is read here: what is read too early must be copied.
+        return free[: self._frames.missing] if self._filled else free
 
     def received(self, count: int) -> Iterator[Arrival]:
         """What ``count`` more bytes in ``buffer()`` have completed."""
         self.total_bytes += count
-        if self._lease is not None:
+        if self._filled < self._frame_end:
             self._filled += count
+            if (envelope := self._finished_message()) is not None:
+                yield envelope
         else:
             self._frames.added(count)
-        return self.retry()
-
-    def retry(self) -> Iterator[Arrival]:
-        """What can be completed of the bytes that are here."""
         has_advanced = True
         while has_advanced:
             has_advanced, arrival = self._step()
@@ -111,20 +127,25 @@ class Inbound:
         """The link is gone: give the memory back."""
         if self._lease is not None:
             self._lease.abandon()
-        self._lease = None
-        self._header = None
+        self._forget_body()
+
+    def _reserve(self, offer: Offer) -> bool:
+        """Lease memory for the body of the offer; False when there is none for now."""
+        assert self._owner is not None
+        capacity = self._schema.capacity(offer.kind)
+        self._lease = self._pool.lease(self._owner, capacity=capacity, size_bytes=offer.size_bytes)
+        return self._lease is not None
 
     def _step(self) -> tuple[bool, Arrival | None]:
         """Whether there was anything to do, and what that completed."""
-        if self._lease is not None:
-            envelope = self._finished_message(self._lease)
-            return envelope is not None, envelope
+        if self._filled < self._frame_end:
+            return False, None
         found = self._frames.header()
         if found is None:
             return False, None
         length, number = found
-        if self._header is not None:
-            return self._begin_body(self._header, length, number), None
+        if number == FrameType.BODY and self._owner is not None:
+            return True, self._begin_body_frame(length)
         known = checked_type(
             number,
             length,
@@ -137,16 +158,18 @@ class Inbound:
             return False, None
         return True, self._decoded(known, payload)
 
-    def _decoded(self, type: FrameType | None, payload: bytes) -> Arrival | None:
+    def _decoded(self, type: FrameType | None, payload: bytes) -> Arrival:
         if self._owner is None:
             self._check_greeting_budget()
         match type:
-            case None:  # a frame to skip
-                return None
+            case None:
+                return Skipped()
             case FrameType.HELLO | FrameType.AUTH | FrameType.WELCOME:
                 return Proof(type, payload)
-            case FrameType.MESSAGE:
-                return self._begun_message(decode_message_header(payload, self._schema))
+            case FrameType.OFFER:
+                self._offered = decode_offer(payload, self._schema)
+                self.offers.offered(self._offered.offer)
+                return self._offered
             case _:
                 return _DECODERS[type](payload)
 
@@ -156,33 +179,28 @@ class Inbound:
         if has_many or self.total_bytes > self._limits.greeting_bytes:
             raise RemoteError("too much was sent before the greeting", code="too_big")
 
-    def _begun_message(self, header: MessageHeader) -> Packet | None:
-        """The message if it has no body; else its header is kept for the frame that must come next."""
-        if header.layout.size_bytes == 0:
-            return header.envelope(np.empty(0, np.uint8))
-        self._header = header
-        return None
-
-    def _begin_body(self, header: MessageHeader, length: int, number: int) -> bool:
-        """Lease memory for the body that begins here; False when there is none for now."""
-        assert self._owner is not None
-        size_bytes = header.layout.size_bytes
-        if (number, length) != (FrameType.BODY, size_bytes):
-            found = f"a frame of type 0x{number:02x} and {length} bytes in place of a body of {size_bytes}"
-            raise RemoteError(found, code="wrong_schema")
-        capacity = self._schema.capacity(header.kind)
-        self._lease = self._pool.lease(self._owner, capacity=capacity, size_bytes=size_bytes)
-        if self._lease is None:
-            return False
+    def _begin_body_frame(self, length: int) -> Packet | None:
+        """A piece of the body begins here: the message when that, with what is here already, is all."""
+        self.offers.check_body()
+        assert self._lease is not None
+        wanted = next_frame_bytes(len(self._lease.memory) - self._filled)
+        if length != wanted:
+            raise RemoteError(f"{length} bytes of a body in place of {wanted}", code="wrong_schema")
         self._frames.take_header()
-        self._filled = self._frames.move_into(self._lease.memory)
-        return True
+        self._frame_end = self._filled + length
+        self._filled += self._frames.move_into(self._lease.memory[self._filled : self._frame_end])
+        return self._finished_message()
 
-    def _finished_message(self, lease: Lease) -> Packet | None:
-        assert self._header is not None
-        if self._filled < self._header.layout.size_bytes:
+    def _finished_message(self) -> Packet | None:
+        assert self._lease is not None
+        assert self._offered is not None
+        if self._filled < len(self._lease.memory):
             return None
-        envelope = self._header.envelope(lease.complete())
-        self._header = None
-        self._lease = None
+        envelope = self._offered.envelope(self._lease.complete())
+        self._forget_body()
+        self.offers.arrived()
         return envelope
+
+    def _forget_body(self) -> None:
+        self._lease = self._offered = None
+        self._filled = self._frame_end = 0

@@ -31,9 +31,13 @@ REFUSAL_CODES: Mapping[str, int] = {
     "wrong_plan": 10,
     "unexpected_frame": 11,
     "too_big": 12,
+    "probe": 13,  # who looks, and wants no link
+    "crowded": 14,
+    "wrong_schema": 15,
+    "trust_changed": 16,
 }
 _WORDS = {number: word for word, number in REFUSAL_CODES.items()}
-MAX_REASON = 500  # characters of a refusal, which quotes the words of two plans
+MAX_REASON = 500  # characters of a refusal, which quotes the words of two plans or models
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,10 @@ def encode_greeting(greeting: Greeting) -> bytes:
         "address": greeting.address[:MAX_TEXT],
         "accepts_you": greeting.accepts_you,
         "shares_with_you": greeting.shares_with_you,
+        "version": greeting.version[:MAX_TEXT],
+        "schema": greeting.schema,
+        "schema_words": greeting.schema_words[:MAX_TEXT],
+        "role": greeting.role,
     }
     return frame(FrameType.INFO, PROLOGUE.pack(MAGIC, MAJOR_VERSION, MINOR_VERSION) + pack(values))
 
@@ -85,6 +93,10 @@ def decode_greeting(payload: bytes) -> Greeting:
         address=record.text("address"),
         accepts_you=record.flag("accepts_you", default=True),
         shares_with_you=record.flag("shares_with_you", default=True),
+        version=record.text("version"),
+        schema=record.octets("schema", length=8),
+        schema_words=record.text("schema_words"),
+        role=record.word("role"),
     )
 
 

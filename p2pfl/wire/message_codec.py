@@ -1,4 +1,4 @@
-"""Frames of a protocol's messages: a small header, then the arrays as they are."""
+"""Frames of a protocol's messages: words as they are, or the offer of arrays, which follow by themselves."""
 
 import math
 from dataclasses import dataclass
@@ -10,22 +10,27 @@ from p2pfl.errors import RemoteError
 from p2pfl.events import MAX_FIELD_BYTES, MAX_FIELDS, Message
 from p2pfl.model import Model
 from p2pfl.wire.bodies import BodySchema, Layout, arrays_of
-from p2pfl.wire.framing import FrameType, frame, frame_header
+from p2pfl.wire.framing import FrameType, frame
 from p2pfl.wire.heartbeat_codec import MAX_ROSTER_HASH
-from p2pfl.wire.packets import Envelope
+from p2pfl.wire.packets import Envelope, Offer
 from p2pfl.wire.record import MAX_INTEGER, Record, is_word, pack, unpack
+
+_NOTHING = Layout((), 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MessageHeader:
-    """A message that waits for its body: all but the arrays, and where they will lie."""
+class OfferedMessage:
+    """A message that waits for its body: all but the arrays, and where they will lie.
 
-    kind: str
-    round: int
+    ``flaw`` says why the local schema has no place for them; there is no layout then.
+    """
+
+    offer: Offer
     roster: bytes
     fields: dict[str, int | float | str | bytes]
     age_and_weight: tuple[int, float] | None
     layout: Layout
+    flaw: RemoteError | None = None
 
     def envelope(self, body: NDArray[np.uint8]) -> Envelope:
         """The whole message, its arrays being views of ``body``."""
@@ -34,11 +39,13 @@ class MessageHeader:
         if self.age_and_weight is not None:
             age, weight = self.age_and_weight
             model = Model(arrays.pop(0).view(np.float32), age, weight)
-        return Envelope(Message(self.kind, self.round, model, self.fields, tuple(arrays)), self.roster)
+        offer = self.offer
+        message = Message(offer.kind, offer.round, model, self.fields, tuple(arrays))
+        return Envelope(message, self.roster, offer.start, offer.sequence)
 
 
 def encode_message(envelope: Envelope, schema: BodySchema) -> tuple[bytes, list[memoryview]]:
-    """The frame of the header with the header of the body's frame behind it, and the body in pieces.
+    """The frame of a message, or of the offer of one with arrays, and the pieces of its body.
 
     Raises ValueError for a message outside the limits of ``p2pfl.events`` or its protocol's declaration.
     """
@@ -46,38 +53,65 @@ def encode_message(envelope: Envelope, schema: BodySchema) -> tuple[bytes, list[
     layout = schema.layout_of(message)
     _check_own(message, envelope.roster)
     values: dict[str, object] = {"kind": message.kind, "round": message.round, "roster": envelope.roster}
+    if message.fields:
+        values["fields"] = dict(message.fields)
+    if not message.has_arrays:
+        return frame(FrameType.MESSAGE, pack(values)), []
+    values |= {"start": envelope.start, "sequence": envelope.sequence}
     if message.model is not None:
         values["model"] = {
             "age": message.model.age,
             "weight": float(message.model.weight),
             "params": message.model.params.size,
         }
-    if message.fields:
-        values["fields"] = dict(message.fields)
     if message.body:
         values["body"] = [array.size for array in message.body]
-    head = frame(FrameType.MESSAGE, pack(values))
-    if layout.size_bytes:
-        head += frame_header(FrameType.BODY, layout.size_bytes)
-    return head, layout.pieces(arrays_of(message))
+    return frame(FrameType.OFFER, pack(values)), layout.pieces(arrays_of(message))
 
 
-def decode_message_header(payload: bytes, schema: BodySchema) -> MessageHeader:
-    """All but the arrays of a message; raises RemoteError, also for arrays that the local schema forbids."""
+def decode_message(payload: bytes) -> Envelope:
+    """A message of words; raises RemoteError."""
     record = unpack(payload)
-    kind = record.word("kind")
+    message = Message(record.word("kind"), record.integer("round"), fields=_decode_fields(record))
+    return Envelope(message, record.octets("roster", at_most=MAX_ROSTER_HASH))
+
+
+def decode_offer(payload: bytes, schema: BodySchema) -> OfferedMessage:
+    """An offer; raises RemoteError, but not for well-formed arrays that the local schema forbids."""
+    record = unpack(payload)
+    kind, lengths = record.word("kind"), _decode_lengths(record)
     model = record.record("model", at_most=MAX_FIELDS)
-    age_and_weight = None
-    if model is not None:
-        age_and_weight = _decode_model(model, schema.parameters)
-    return MessageHeader(
+    layout, flaw = _NOTHING, None
+    try:
+        layout = _layout(schema, kind, model=model, lengths=lengths)
+    except RemoteError as error:
+        if error.code == "malformed":
+            raise
+        flaw = error
+    offer = Offer(
+        start=record.integer("start"),
+        sequence=record.integer("sequence"),
         kind=kind,
         round=record.integer("round"),
+        size_bytes=layout.size_bytes,
+    )
+    return OfferedMessage(
+        offer=offer,
         roster=record.octets("roster", at_most=MAX_ROSTER_HASH),
         fields=_decode_fields(record),
-        age_and_weight=age_and_weight,
-        layout=schema.layout(kind, has_model=model is not None, lengths=_decode_lengths(record)),
+        age_and_weight=None if model is None else (model.integer("age"), model.number("weight")),
+        layout=layout,
+        flaw=flaw,
     )
+
+
+def _layout(schema: BodySchema, kind: str, *, model: Record | None, lengths: list[int]) -> Layout:
+    if model is None and not lengths:
+        raise RemoteError("an offer of nothing")
+    if model is not None and (found := model.integer("params")) != schema.parameters:
+        what = f"a model of {found} parameters; ours has {schema.parameters}"
+        raise RemoteError(what, code="wrong_schema")
+    return schema.layout(kind, has_model=model is not None, lengths=lengths)
 
 
 def _decode_lengths(record: Record) -> list[int]:
@@ -87,13 +121,6 @@ def _decode_lengths(record: Record) -> list[int]:
             raise RemoteError("body is not a list of lengths")
         lengths.append(length)
     return lengths
-
-
-def _decode_model(record: Record, parameters: int) -> tuple[int, float]:
-    found = record.integer("params")
-    if found != parameters:
-        raise RemoteError(f"a model of {found} parameters; ours has {parameters}", code="wrong_schema")
-    return record.integer("age"), record.number("weight")
 
 
 def _decode_fields(record: Record) -> dict[str, int | float | str | bytes]:

@@ -4,9 +4,9 @@ A body is received into a leased buffer and handed out as a read-only array; the
 array and every view of it have been collected, in whatever thread that happens.  Views keep the handed-out
 array alive, since it stands on a memoryview: numpy follows ``base`` no further than to the last true array.
 
-Two counts are bounded: bodies in transit from all peers, and buffers that the bodies of one peer occupy, in
-transit or in use.  Where a bound is reached ``lease`` returns None, the caller stops reading from that peer,
-and ``freed`` is called as soon as another attempt may succeed.
+Two counts are bounded: bodies in transit from all peers, one of each at a time, and buffers that the bodies
+of one peer occupy, in transit or in use.  Where a bound is reached ``lease`` returns None, the
+caller lets the offer wait, and ``freed`` is called as soon as another attempt may succeed.
 """
 
 import weakref
@@ -45,11 +45,16 @@ class BufferPool:
     def __init__(self, limits: Limits, freed: Callable[[], None]) -> None:
         self._limits = limits
         self._freed = freed  # called in any thread
-        self._in_transit = 0
+        self._in_transit: set[str] = set()  # of whom a body is on its way
         self._held: Counter[str] = Counter()
         self._spare: list[NDArray[np.uint8]] = []
         self._returned: deque[tuple[str, NDArray[np.uint8]]] = deque()
         self._is_awaited = False
+
+    def change_limits(self, limits: Limits) -> None:
+        """Other limits, for bodies that come from now on."""
+        self._limits = limits
+        self._tell()
 
     def lease(self, owner: str, *, capacity: int, size_bytes: int) -> Lease | None:
         """A buffer of ``capacity`` bytes for a body of ``size_bytes`` from a peer, or None for now."""
@@ -57,7 +62,7 @@ class BufferPool:
             self._is_awaited = True
             if self._is_full(owner):  # looked at again, for an array collected in between
                 return None
-        self._in_transit += 1
+        self._in_transit.add(owner)
         self._held[owner] += 1
         return Lease(self, owner, buffer=self._buffer(capacity), size_bytes=size_bytes)
 
@@ -68,13 +73,13 @@ class BufferPool:
 
     def hand_out(self, array: NDArray[np.uint8], owner: str, buffer: NDArray[np.uint8]) -> None:
         """A body is complete: watch for the collection of the array it is handed out as."""
-        self._in_transit -= 1
+        self._in_transit.discard(owner)
         weakref.finalize(array, self._give_back, owner, buffer).atexit = False
         self._tell()
 
     def take_back(self, owner: str, buffer: NDArray[np.uint8]) -> None:
         """A body was given up in transit."""
-        self._in_transit -= 1
+        self._in_transit.discard(owner)
         self._give_back(owner, buffer)
 
     def _give_back(self, owner: str, buffer: NDArray[np.uint8]) -> None:
@@ -88,7 +93,7 @@ class BufferPool:
 
     def _is_full(self, owner: str) -> bool:
         self._sort_returned()
-        is_crowded = self._in_transit >= self._limits.inbound_models
+        is_crowded = owner in self._in_transit or len(self._in_transit) >= self._limits.inbound_models
         return is_crowded or self._held[owner] >= self._limits.held_models
 
     def _sort_returned(self) -> None:

@@ -7,19 +7,34 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from p2pfl.errors import RemoteError
 from p2pfl.events import Message
 from p2pfl.model import Model
 from p2pfl.transports.tcp import TcpTransport
 from p2pfl.transports.tls import Security
 from p2pfl.transports.transport import Link
 from p2pfl.wire.limits import Limits
-from p2pfl.wire.packets import Envelope, Greeting, Packet
+from p2pfl.wire.packets import KEPT, Envelope, Greeting, Offer, Packet, Receipt, Reject
 from simulations.benchmarks.wire_raw import TIMEOUT_S, WARM_UP
 
 BODIES = {"model": (1, "float32")}
 
 
-class Sender:
+class End:
+    """Wants every model, and lets every model go."""
+
+    def objection(self, link: Link, offer: Offer) -> RemoteError | None:
+        """None."""
+
+    def may_leave(self, link: Link, envelope: Envelope) -> bool:  # noqa: ARG002
+        """It may."""
+        return True
+
+    def refused(self, link: Link, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
+        """Never happens."""
+
+
+class Sender(End):
     """Waits for the answer to each model."""
 
     def __init__(self) -> None:
@@ -38,7 +53,7 @@ class Sender:
         """Nothing to do."""
 
 
-class Holder:
+class Holder(End):
     """Keeps the latest model and drops the one before, as a protocol would, and answers."""
 
     def __init__(self) -> None:
@@ -52,6 +67,7 @@ class Holder:
         """Take a model and say so."""
         if isinstance(packet, Envelope):
             self.latest = packet.message.model
+            link.settle(packet.sequence, KEPT)
             link.send(Envelope(Message("taken", packet.message.round), b""))
 
     def link_down(self, link: Link, reason: str) -> None:  # noqa: ARG002

@@ -107,8 +107,9 @@ def test_every_node_ends_at_the_exact_mean_on_two_hundred_digraphs() -> None:
 
 
 @pytest.mark.slow
-def test_so_it_does_on_two_hundred_digraphs_under_loss() -> None:
-    assert max(worst_error(seed, HOSTILE, rounds=150) for seed in range(200)) < 1e-9
+@pytest.mark.parametrize("first", range(0, 200, 25))
+def test_so_it_does_on_two_hundred_digraphs_under_loss(first: int) -> None:
+    assert max(worst_error(seed, HOSTILE, rounds=120) for seed in range(first, first + 25)) < 1e-9
 
 
 def test_on_four_nodes_push_sum_gives_the_mean_and_averaging_of_what_comes_in_does_not() -> None:

@@ -43,6 +43,9 @@ def answer(*words: str) -> dict[str, object]:
             "logs",
             "eval",
             "version",
+            "doctor",
+            "ping",
+            "reload",
         ),
         *("config show", "config path", "config check", "config set"),
         *("checkpoint list", "checkpoint export", "checkpoint verify"),
@@ -100,7 +103,10 @@ def test_a_mistake_of_the_program_is_one_message_and_its_traceback_is_kept(tmp_p
 def test_init_says_how_to_start_this_node_and_what_it_left_alone(tmp_path: Path) -> None:
     home = str(tmp_path / "a home")
 
-    assert f"next      p2pnode start --home '{home}'\n" in type_in("init", "--home", home).stdout
+    assert (
+        f"next      p2pnode start --home '{home}'\nthen      p2pnode trust add ID"
+        in type_in("init", "--home", home).stdout
+    )
     again = type_in("init", "--home", home, "--name", "my attic").stdout
     assert f"change    p2pnode config set node.name 'my attic' --home '{home}'\n" in again
 

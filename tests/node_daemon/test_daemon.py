@@ -177,7 +177,8 @@ def test_the_log_is_json_when_nobody_watches_and_its_events_are_stable(tmp_path:
 
     assert process.returncode == 0
     lines = [json.loads(line) for line in text.splitlines()]
-    assert [line["event"] for line in lines if line["event"] != "round.done"] == [
+    may_be = ("round.done", "loop.lag")  # the second on a busy machine
+    assert [line["event"] for line in lines if line["event"] not in may_be] == [
         "node.listening",
         "run.finished",
         "node.stopped",
@@ -185,3 +186,27 @@ def test_the_log_is_json_when_nobody_watches_and_its_events_are_stable(tmp_path:
     assert all(line["node"] == "node0" for line in lines)
     rounds = [line["round"] for line in lines if line["event"] == "round.done"]
     np.testing.assert_array_equal(rounds, [1, 2])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["roll_back", "stop"])
+def test_a_training_that_gives_no_numbers_is_put_back_and_may_stop_the_node(
+    tmp_path: Path, start: Start, policy: str
+) -> None:
+    (home,) = make_homes(tmp_path, 1, rounds=6)
+    config = home / "p2pnode.toml"
+    text = config.read_text().replace("'digits_softmax'", "'digits_softmax'\nstep = 1e38")
+    config.write_text(text.replace("[node]", f"[node]\nnot_finite = '{policy}'"))
+
+    process = start(home)
+
+    if policy == "stop":
+        _, text = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert "error: training gives numbers that are none (node.not_finite)" in text
+    else:
+        until(lambda: ask(home).get("state") == "finished", 30)
+        assert (ask(home)["rolled_back"], ask(home)["age"]) == (6, 0)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert np.isfinite(node_daemon.load(home).params).all()

@@ -104,7 +104,7 @@ def test_a_disk_that_refuses_is_a_state_error_and_may_recover(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", lambda descriptor, data: real_write(descriptor, data[:9]))
-        with pytest.raises(StateError, match="No space left"):
+        with pytest.raises(StateError, match="disk full"):
             journal.append("round.done", round=2)
     journal.append("round.done", round=3)
     journal.close()

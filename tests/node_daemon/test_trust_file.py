@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from node_daemon.trust_edit import create, enter, set_mode, strike
-from node_daemon.trust_file import TrustFile, read_network_key, read_trust
+from node_daemon.trust_file import TrustFile, nobody_listed, read_network_key, read_trust
 from p2pfl.errors import ConfigError
 from tests.node_daemon.conftest import write_private
 from tests.p2pfl.identities import someone
@@ -24,6 +24,22 @@ def test_without_a_file_nobody_is_trusted(file: Path) -> None:
     assert found == TrustFile()
     assert found.mode == "list"
     assert not found.trust.admits(ANNA)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_empty"),
+    [
+        ("", True),
+        (f'accept_from = ["{ANNA}"]\ndeny = ["{ANNA}"]\n', True),
+        (f'accept_from = ["{ANNA}"]\n', False),
+        ('share_with = "any"\n', False),
+        ('mode = "ticket"\n', False),
+    ],
+)
+def test_lists_that_keep_everybody_out_say_what_to_do(file: Path, text: str, is_empty: bool) -> None:
+    write_private(file, text)
+
+    assert bool(nobody_listed(read_trust(file))) == is_empty
 
 
 def test_the_two_lists_are_independent_and_hold_ids_or_names(file: Path) -> None:

@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -5,11 +7,12 @@ from numpy.typing import NDArray
 import topologies
 from p2pfl.events import Adopt, Effect, Message, Received, Send, Started, Train, Trained
 from p2pfl.finiteness import MUTED_ROUNDS, STRIKES, FiniteGate, is_finite_message
+from p2pfl.learning.learner import TrainingState
 from p2pfl.model import Array, Model
 from p2pfl.protocols.cyclic_pass import CyclicPass
 from p2pfl.protocols.gossip_averaging import GossipAveraging
 from simulations.event_simulator import EventSimulator
-from simulations.training import by_function
+from simulations.training import Answer, Asked, by_function
 from tests.simulations.swarms import one_model_swarm
 
 GOOD = Model(np.ones(3, np.float32), 5)
@@ -115,3 +118,60 @@ def test_trained_and_started_pass_a_gate_that_has_nothing_to_say() -> None:
     sent = [e for e in node.handle(Trained(Model(np.ones(1, np.float32), 1)), 1.0) if isinstance(e, Send)]
 
     assert [send.to for send in sent] == ["00001", "00002"]
+
+
+def test_no_bad_model_of_a_trusted_peer_enters_the_average_and_all_are_counted() -> None:
+    """NaN, infinity, another shape, a huge norm, a stale round."""
+    swarm = one_model_swarm(topologies.full_mesh(7), GossipAveraging, np.zeros(3), rounds=9)
+    members = [f"{number:05d}" for number in range(7)]
+    node = swarm.make_node(members[0], frozenset(members[1:]))
+    node.handle(Started(), 0.0)
+    node.handle(Trained(Model(np.ones(3, np.float32), 1)), 1.0)
+    bad = [
+        np.array([1, np.nan, 1], np.float32),
+        np.array([1, np.inf, 1], np.float32),
+        np.ones(4, np.float32),
+        np.full(3, 1e30, np.float32),
+        np.full(3, 1e7, np.float32),
+    ]
+    for sender, params in zip(members[1:6], bad, strict=True):
+        assert node.handle(Received(sender, Message("model", 0, Model(params, 1))), 1.0) == []
+    for sender in members[1:6]:  # they do better in the next round
+        node.handle(Received(sender, Message("model", 1, Model(np.full(3, 9, np.float32), 2))), 1.0)
+    effects = node.handle(Received(members[6], Message("model", 0, Model(np.full(3, 8, np.float32), 1))), 1.0)
+
+    (adopt,) = [effect for effect in effects if isinstance(effect, Adopt)]
+    assert adopt.merged == (members[6],)
+    assert adopt.missing == tuple(members[1:6])
+    assert adopt.model.params == pytest.approx((6 + 8) / 7)
+    assert node.finite.reasons == {"not_finite": 2, "wrong_shape": 1, "too_large": 2}
+    assert node.finite.refused == dict.fromkeys(members[1:6], 1)
+
+    stale = Message("model", 0, Model(np.full(3, 99, np.float32), 1))
+    for _ in range(4):
+        node.handle(Received(members[6], stale), 1.0)
+    node.handle(Trained(Model(np.full(3, 2, np.float32), 2)), 2.0)
+    effects = node.handle(Received(members[6], Message("model", 1, Model(np.full(3, 2, np.float32), 2))), 2.0)
+    (adopt,) = [effect for effect in effects if isinstance(effect, Adopt)]
+    assert adopt.model.params == pytest.approx((2 * 2 + 5 * 9) / 7)
+    assert isinstance(node.protocol, GossipAveraging)
+    assert node.protocol.late == {members[6]: 4}
+
+
+def test_a_simulated_learner_s_state_is_put_back_with_its_model() -> None:
+    states: list[int] = []
+
+    def train(asked: Sequence[Asked]) -> Sequence[Answer]:
+        (one,) = asked
+        steps = int(one.state["steps"][0]) if one.state else 0
+        states.append(steps)
+        is_bad = one.request.model.age == 1 and len(states) < 4
+        params = np.full(2, np.nan if is_bad else 1.0, np.float32)
+        state: TrainingState = {"steps": np.array([steps + 1])}
+        return [(Model(params, one.request.model.age + 1), state)]
+
+    EventSimulator(
+        one_model_swarm(topologies.line(1), GossipAveraging, np.zeros(2), rounds=5), train=train
+    ).run()
+
+    assert states == [0, 1, 1, 1, 2]

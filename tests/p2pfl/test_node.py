@@ -4,6 +4,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from p2pfl.barrier import MAX_HELD, MAX_HELD_MODELS, SETTLE_TIMER
 from p2pfl.events import (
     Adopt,
     Effect,
@@ -20,7 +21,7 @@ from p2pfl.events import (
 )
 from p2pfl.membership import HEARTBEAT_TIMER, Heard, Heartbeat, LinkDown, LinkUp, Membership, Rumour, State
 from p2pfl.model import Model, Snapshot
-from p2pfl.node import MAX_HELD, MAX_HELD_MODELS, SETTLE_TIMER, Node
+from p2pfl.node import Node
 from p2pfl.roster import GraphWiring
 from p2pfl.trust import Trust
 from p2pfl.wire.limits import Limits
@@ -207,7 +208,7 @@ def test_a_lost_link_changes_who_is_live_and_a_death_changes_the_graph() -> None
     node.handle(LinkUp("c", 1), 0.1)
 
     node.handle(LinkDown("b"), 1.0)
-    for second in range(2, 9):
+    for second in range(2, 12):
         node.handle(TimerFired(HEARTBEAT_TIMER), float(second))
 
     views = [e.view for e in recorder.events if isinstance(e, PeersChanged)]

@@ -94,6 +94,7 @@ def test_one_who_joins_later_is_learnt_of_and_one_who_leaves_is_gone_at_once() -
         ({"name": "gossip", "beat_s": 1}, "membership.beat_s"),
         ({"name": "gossip", "silence_s": 0}, "membership.silence_s"),
         ({"name": "gossip", "min_members": 1.5}, "membership.min_members"),
+        ({"name": "gossip", "heartbeat_s": 30, "silence_s": 5}, "membership.silence_s"),
         ({"name": "fixed", "silence_s": 3}, "membership.silence_s"),
     ],
 )
@@ -101,3 +102,9 @@ def test_a_wrong_membership_names_its_key(found: object, where: str) -> None:
     with pytest.raises(ConfigError) as caught:
         membership_from(found)
     assert caught.value.where == where
+
+
+def test_silence_and_suspicion_follow_from_the_heartbeat_unless_they_are_given() -> None:
+    gossip = membership_from({"name": "gossip", "heartbeat_s": 30, "suspicion_s": 60.0})
+    assert gossip is not None
+    assert (gossip.timing.silence_s, gossip.timing.suspicion_s) == (150, 60)

@@ -162,6 +162,37 @@ def test_a_partition_that_mints_a_second_token_heals_to_one(protocol: str) -> No
     }
 
 
+NETWORKS = {
+    "dropped": Network(latency_s=0.05, loss=0.3),
+    "doubled": Network(latency_s=0.05, jitter_s=0.2, duplicate=0.5),
+    "reordered": Network(latency_s=0.05, reorder=0.5, reorder_delay_s=5.0),
+    "holder killed": Network(),
+    "all of it": BAD,
+}
+
+
+@pytest.mark.parametrize("fault", NETWORKS)
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_the_ring_gets_its_token_back_and_nobody_trains_twice_in_a_lap(protocol: str, fault: str) -> None:
+    """Token dropped, doubled, reordered, its holder killed; the simulator refuses a second (mint, lap)."""
+    run = Run(protocol, topologies.ring(5), rounds=40, seed=4, network=NETWORKS[fault])
+    if fault in ("holder killed", "all of it"):
+        run.crash(run.holder_at(12.5), 12.5, 60.0)
+    run.go()
+
+    assert run.unfinished == set()
+    assert len(run.finals()) == 1
+    assert max(run.ages) == 40
+    tokens = [line.split() for line in run.simulator.trace if " token r" in line]
+    sent = ["".join(words[1:]).partition("@")[0] for words in tokens]  # who, to whom, which
+    assert len(set(sent)) >= 40 - len(run.members)
+    if fault in ("dropped", "all of it"):
+        assert run.simulator.lost > 0
+        assert len(set(sent)) < len(sent)  # sent again
+    if fault != "all of it":
+        assert ("1" in run.mints()) == (fault == "holder killed")
+
+
 def test_in_a_large_sparse_graph_all_are_asked_though_few_are_linked() -> None:
     run = Run("cyclic_pass", topologies.ring(24), rounds=60)
     run.crash(run.holder_at(30.5), 30.5)  # a ring without one is a line

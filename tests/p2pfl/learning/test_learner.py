@@ -31,3 +31,20 @@ def test_a_schema_counts_scalars_and_empty_tensors() -> None:
     schema = Schema((("a", (2, 3), "float32"), ("b", (), "float32"), ("c", (0, 4), "float32")))
 
     assert schema.parameters == 7
+
+
+def test_schemas_differ_by_name_shape_dtype_and_order_and_say_how_they_begin() -> None:
+    a, b = ("a", (2, 3), "float32"), ("b", (4,), "float32")
+    schemas = [
+        Schema((a, b)),
+        Schema((b, a)),
+        Schema((a, ("b", (2, 2), "float32"))),
+        Schema((a, ("b", (4,), "float16"))),
+        Schema((a, ("c", (4,), "float32"))),
+    ]
+
+    assert len({schema.hash for schema in schemas}) == len(schemas)
+    assert Schema((a, b)).hash == schemas[0].hash
+    assert len(schemas[0].hash) == 8
+    assert schemas[0].words == "10 parameters: a [2, 3], b [4]"
+    assert Schema(tuple((f"t{n}", (1,), "float32") for n in range(9))).words.endswith("t3 [1], ...")

@@ -39,6 +39,7 @@ class Adder:
         self.schema = Schema((("x", (parameters,), "float32"),))
         self.number = number
         self.failures = 0
+        self.takes_s = 0.0  # a training
         self.may_train = threading.Event()
         self.may_train.set()
 
@@ -53,6 +54,8 @@ class Adder:
         gradient_offset: NDArray[np.float32] | None = None,
     ) -> tuple[Model, TrainingState]:
         assert self.may_train.wait(10)
+        if self.takes_s:
+            threading.Event().wait(self.takes_s)
         if self.failures:
             self.failures -= 1
             raise RuntimeError("out of luck")
@@ -127,12 +130,15 @@ class Log:
     reports: list[tuple[str, Mapping[str, object]]] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
     disk_failures: int = 0
+    most_kept: int | None = None  # checkpoints, of a run that does thousands of rounds
 
     def store(self, checkpoint: Checkpoint) -> None:
         if self.disk_failures:
             self.disk_failures -= 1
             raise StateError("disk full")
         self.stored.append(checkpoint)
+        if self.most_kept is not None:
+            del self.stored[: -self.most_kept]
 
     def report(self, event: str, facts: Mapping[str, object]) -> None:
         self.reports.append((event, facts))

@@ -7,10 +7,13 @@ import pytest
 
 from p2pfl.discovery.discovery import Hint
 from p2pfl.errors import RemoteError, TransportError
+from p2pfl.events import Message
+from p2pfl.peer import linking as linking_module
 from p2pfl.peer import links as links_module
-from p2pfl.peer.links import MAX_PEERS, Links
+from p2pfl.peer.links import Links
+from p2pfl.peer.targets import MAX_PEERS
 from p2pfl.transports.transport import LinkHandler
-from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Packet
+from p2pfl.wire.packets import Envelope, Goodbye, Greeting, Offer, Packet, Receipt, Reject
 
 
 def greet(peer: str, *, boot: int = 1, incarnation: int = 1, address: str = "") -> Greeting:
@@ -23,16 +26,22 @@ class FakeLink:
     sent: list[Packet] = field(default_factory=list)
     closed: str = ""
     is_idle: bool = True
-    is_held_back: bool = False
     is_over: asyncio.Event = field(default_factory=asyncio.Event)
     bytes_received: int = 0
+    settled: list[tuple[int, str]] = field(default_factory=list)
 
     def send(self, packet: Packet, replaces: str = "") -> None:
         self.sent.append(packet)
 
+    def settle(self, sequence: int, code: str, text: str = "") -> None:
+        self.settled.append((sequence, code))
+
     def close(self, code: str, text: str = "") -> None:
         self.closed = code
         self.is_over.set()
+
+    def cut(self, code: str, text: str = "") -> None:
+        self.close(code, text)
 
 
 class FakeTransport:
@@ -95,6 +104,17 @@ class Owner:
 
     def packet_arrived(self, peer: str, packet: Packet) -> None:
         self._note(f"packet {peer}")
+
+    def objection(self, peer: str, offer: Offer) -> RemoteError | None:
+        self._note(f"offer {peer}")
+        return None
+
+    def may_leave(self, peer: str) -> bool:
+        self._note(f"leaving to {peer}")
+        return True
+
+    def model_refused(self, peer: str, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
+        self._note(f"refused by {peer}: {answer.code}")
 
 
 class Bench:
@@ -246,13 +266,31 @@ async def test_a_peer_that_says_goodbye_has_left_and_one_that_breaks_off_has_not
     assert not bench.links.send("b", Goodbye("test"))
 
 
+async def test_a_link_to_a_member_that_is_no_longer_wanted_is_let_go_in_time(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linking_module, "GRACE_S", 0.0)
+    link = bench.transport.come_up(greet("b"), dialled=False)
+    stranger = bench.transport.come_up(greet("c"), dialled=False)
+    bench.links.want({"b": ""}, frozenset("ab"))
+    bench.links.let_go()
+    assert link.closed == ""
+
+    bench.links.want({}, frozenset("ab"))
+    bench.links.let_go()
+
+    assert link.closed == "unneeded"
+    assert stranger.closed == ""
+    assert bench.owner.log[-1] == "down b unneeded"
+
+
 async def test_packets_of_a_retired_link_still_arrive(bench: Bench) -> None:
     old = bench.transport.come_up(greet("a"), dialled=True)
     bench.transport.come_up(greet("a"), dialled=False)
     assert bench.transport.handler is not None
 
     bench.transport.handler.packet_received(old, Goodbye("leaving"))
-    bench.transport.handler.packet_received(old, Envelope.__new__(Envelope))
+    bench.transport.handler.packet_received(old, Envelope(Message("note", 1), b""))
 
     assert bench.owner.log == ["up a", "packet a"]
 
@@ -266,15 +304,6 @@ async def test_a_peer_is_active_while_bytes_arrive_from_it(bench: Bench) -> None
 
     assert bench.links.active() == ["b"]
     assert bench.links.active() == []
-
-
-async def test_a_peer_that_waits_for_our_memory_is_active(bench: Bench) -> None:
-    b = bench.transport.come_up(greet("b"), dialled=False)
-
-    b.is_held_back = True
-
-    assert bench.links.active() == ["b"]
-    assert bench.links.active() == ["b"]
 
 
 async def test_a_goodbye_on_a_retired_link_says_nothing_of_the_one_in_use(bench: Bench) -> None:

@@ -332,10 +332,11 @@ async def test_a_received_model_that_is_not_finite_is_refused_counted_and_said()
 
     bad = Message("model", 0, Model(np.array([1, np.inf, 1], np.float32)))
     for _ in range(3):
-        a.peer.packet_arrived("b", Envelope(bad, bytes(8)))
+        a.peer._neighbours.packet_arrived("b", Envelope(bad, bytes(8)))
 
-    assert [facts["code"] for facts in a.facts("peer.refused")] == ["not_finite"] * 3
+    assert [facts["code"] for facts in a.facts("peer.refused")] == ["not_finite"]  # the others are counted
     assert {row.id: row.refused for row in a.peer.peers()} == {"b": 3}
+    assert a.peer.peers()[0].reasons == {"not_finite": 3}
     a.learner.may_train.set()
     await a.until("run.finished")
     assert np.isfinite(a.peer.model.params).all()

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -210,6 +212,23 @@ def test_a_relay_that_gets_no_further_skips_the_place() -> None:
     assert passed(effects).to == "b"
     assert passed(effects).message.fields["place"] == "a"
     assert passed(effects).message.fields["lap"] == 1
+
+
+def test_a_relay_of_the_final_lap_remembers_whose_model_it_has_when_the_place_is_skipped() -> None:
+    def final(place: str, position: int) -> Message:
+        return Token(0, 3, position, place, 9, model(9), last="a" if place == "b" else "d").message()
+
+    itself = started("c", graph=ring("abcd"), live="d")
+    effects = arrives(itself, "d", final("b", 1))  # b is dead, and the next place is c itself
+    (adopt,) = [effect for effect in effects if isinstance(effect, Adopt)]
+    assert adopt.merged == ("d",)
+
+    relay = started("a", graph=ring("abcd"), live="d")
+    effects = arrives(relay, "d", final("b", 1))  # b is dead, the next place is c: round about d
+    assert (passed(effects).to, passed(effects).message.fields["place"]) == ("d", "c")
+    view = view_of("a", ring("abcd"), "abcd", "d")
+    relay.handle(PeersChanged(replace(view, accepted=view.accepted - {"d"}, refused=frozenset("d"))), 0.0)
+    assert relay.snapshot().values["is_holding"] == 0
 
 
 def test_malformed_tokens_and_strangers_are_ignored() -> None:

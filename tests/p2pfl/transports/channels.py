@@ -7,7 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256R1,
+    EllipticCurvePrivateKey,
+    generate_private_key,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -33,13 +37,18 @@ def all_heard(listener: socket.socket, context: ssl.SSLContext) -> bytes:
     return heard
 
 
+def elliptic_certificate(key: EllipticCurvePrivateKey) -> bytes:
+    """A certificate round a key of another kind."""
+    begin, end = datetime(2020, 1, 1, tzinfo=UTC), datetime(2049, 1, 1, tzinfo=UTC)
+    found = x509.CertificateBuilder(NOBODY, NOBODY, key.public_key(), 1, begin, end).sign(key, SHA256())
+    return found.public_bytes(Encoding.PEM)
+
+
 def elliptic_server(file: Path) -> ssl.SSLContext:
     """A server whose key is of another kind."""
     key = generate_private_key(SECP256R1())
-    begin, end = datetime(2020, 1, 1, tzinfo=UTC), datetime(2049, 1, 1, tzinfo=UTC)
-    found = x509.CertificateBuilder(NOBODY, NOBODY, key.public_key(), 1, begin, end).sign(key, SHA256())
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    file.write_bytes(private + found.public_bytes(Encoding.PEM))
+    file.write_bytes(private + elliptic_certificate(key))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
     context.set_alpn_protocols([ALPN])

@@ -15,7 +15,7 @@ from p2pfl.transports.tcp import TcpTransport
 from p2pfl.transports.tls import Security
 from p2pfl.transports.transport import Link, Transport
 from p2pfl.wire.limits import Limits
-from p2pfl.wire.packets import Envelope, Greeting, Packet
+from p2pfl.wire.packets import KEPT, Envelope, Greeting, Offer, Packet, Receipt, Reject
 from tests.p2pfl.identities import NETWORK_KEY, Files, someone
 from tests.p2pfl.wire.samples import BODIES, PARAMETERS, greeting
 
@@ -28,7 +28,7 @@ class End:
     """A node with nothing behind it: a handler that remembers."""
 
     transport: Transport
-    refused: list[tuple[str, str]]  # (code, words)
+    denied: list[tuple[str, str]]  # links: (code, words)
     address: str = ""
     links: list[Link] = field(default_factory=list)
     dialled: list[bool] = field(default_factory=list)
@@ -36,6 +36,13 @@ class End:
     downs: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     happened: asyncio.Event = field(default_factory=asyncio.Event)  # anything at all
     keeps_packets: bool = True
+    settles: bool = True
+    objections: dict[int, RemoteError] = field(default_factory=dict)  # to offers, by round
+    offers: list[Offer] = field(default_factory=list)
+    withheld: set[int] = field(default_factory=set)  # rounds whose models may not leave
+    refusals: list[tuple[str, str]] = field(default_factory=list)  # of our models, by the peer
+    unsent: list[int] = field(default_factory=list)  # rounds of models that were rejected
+    verdicts: dict[int, str] = field(default_factory=dict)  # receipts other than kept, by round
 
     @property
     def link(self) -> Link:
@@ -46,8 +53,27 @@ class End:
         self.dialled.append(dialled)
         self.happened.set()
 
+    def objection(self, link: Link, offer: Offer) -> RemoteError | None:
+        assert link in self.links
+        self.offers.append(offer)
+        self.happened.set()
+        return self.objections.get(offer.round)
+
+    def may_leave(self, link: Link, envelope: Envelope) -> bool:
+        assert link in self.links
+        return envelope.message.round not in self.withheld
+
+    def refused(self, link: Link, answer: Reject | Receipt, *, unsent: Envelope | None) -> None:
+        assert link in self.links
+        if unsent is not None:
+            self.unsent.append(unsent.message.round)
+        self.refusals.append((answer.code, answer.text))
+        self.happened.set()
+
     def packet_received(self, link: Link, packet: Packet) -> None:
         assert link in self.links
+        if self.settles and isinstance(packet, Envelope) and packet.message.has_arrays:
+            link.settle(packet.sequence, self.verdicts.get(packet.message.round, KEPT))
         if self.keeps_packets:
             self.packets.put_nowait(packet)
         self.happened.set()
@@ -111,10 +137,10 @@ class World:
         security: Security | None = None,
     ) -> End:
         """A node that listens; with TLS all have the network key unless ``security`` says otherwise."""
-        refused: list[tuple[str, str]] = []
+        denied: list[tuple[str, str]] = []
 
         def note(_address: str, error: RemoteError) -> None:
-            refused.append((error.code, error.what))
+            denied.append((error.code, error.what))
             end.happened.set()
 
         limits = limits or Limits()
@@ -134,7 +160,7 @@ class World:
                 refused=note,
                 security=security,
             )
-        end = End(transport, refused)
+        end = End(transport, denied)
         end.address = await transport.listen(lambda: words, end)
         self.ends.append(end)
         return end

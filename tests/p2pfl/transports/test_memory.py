@@ -47,7 +47,7 @@ def test_small_messages_are_all_under_way_at_once_as_in_a_socket(world: World) -
     async def story() -> None:
         anna, bert = await world.pair()
         for number in range(10):
-            anna.link.send(envelope(number), replaces="model")
+            anna.link.send(note(number), replaces="note")
         assert isinstance(anna.link, MemoryLink)
         assert anna.link.waiting == 0
 

@@ -1,7 +1,6 @@
 """What only TCP has: bytes from strangers, deadlines, slow readers, busy ports."""
 
 import asyncio
-import gc
 import os
 import socket
 import sys
@@ -16,53 +15,21 @@ from p2pfl.membership import Heartbeat
 from p2pfl.transports.addresses import format_address, parse_address
 from p2pfl.transports.tcp import TcpTransport
 from p2pfl.transports.tcp_link import TcpLink
-from p2pfl.transports.tcp_writer import SLICE_BYTES
-from p2pfl.wire.framing import HEADER_BYTES, FrameType, frame, frame_header
+from p2pfl.wire.framing import BODY_FRAME_BYTES, FrameType, frame, frame_header
+from p2pfl.wire.heartbeat_codec import encode_heartbeat
 from p2pfl.wire.limits import MEGABYTE, Limits
-from p2pfl.wire.link_codec import decode_goodbye, decode_greeting, decode_refused, encode_greeting
-from p2pfl.wire.message_codec import encode_message
-from p2pfl.wire.packets import Goodbye
-from tests.p2pfl.transports.ends import DEADLINE_S, End, World, world_of
-from tests.p2pfl.wire.samples import BODIES, SCHEMA, envelope, greeting, note
+from p2pfl.wire.link_codec import decode_goodbye, decode_refused, encode_greeting
+from p2pfl.wire.offer_codec import encode_answer
+from p2pfl.wire.packets import Accept, Goodbye, Receipt, Reject
+from tests.p2pfl.transports.ends import End, World, world_of
+from tests.p2pfl.transports.strangers import Stranger
+from tests.p2pfl.wire.samples import BODIES, as_bytes, envelope, greeting, note
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     with world_of("tcp", request.param) as found:
         yield found
-
-
-class Stranger:
-    """A peer that sends whatever bytes it likes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    @classmethod
-    async def calls(cls, end: End) -> "Stranger":
-        return cls(*await asyncio.open_connection(*parse_address(end.address)))
-
-    async def greets(self, id: str = "stranger") -> None:
-        self.writer.write(encode_greeting(greeting(id)))
-        number, payload = await self.frame()
-        assert number == FrameType.INFO
-        assert decode_greeting(payload).id == "bert"
-
-    async def frame(self) -> tuple[int, bytes]:
-        async with asyncio.timeout(DEADLINE_S):
-            header = await self.reader.readexactly(HEADER_BYTES)
-            return header[4], await self.reader.readexactly(int.from_bytes(header[:4], "big"))
-
-    async def rest(self) -> bytes:
-        """All until the connection ends."""
-        async with asyncio.timeout(DEADLINE_S):
-            try:
-                return await self.reader.read()
-            except ConnectionResetError:
-                return b""
-            finally:
-                self.writer.close()
 
 
 def test_another_major_version_gets_one_readable_refusal(world: World) -> None:
@@ -76,7 +43,7 @@ def test_another_major_version_gets_one_readable_refusal(world: World) -> None:
         refused = decode_refused(payload)
         assert (refused.code, refused.text) == ("wrong_version", "protocol version 2.0 there, 1.0 here")
         assert await stranger.rest() == b""
-        assert [code for code, _ in bert.refused] == ["wrong_version"]
+        assert [code for code, _ in bert.denied] == ["wrong_version"]
 
     world.run(story)
 
@@ -100,7 +67,7 @@ def test_noise_before_the_greeting_ends_that_connection_alone(world: World, nois
         stranger = await Stranger.calls(bert)
         stranger.writer.write(noise)
         await stranger.rest()
-        await bert.until(lambda: len(bert.refused) == 1)
+        await bert.until(lambda: len(bert.denied) == 1)
 
         anna.link.send(note(1))
         assert (await bert.message()).message.round == 1
@@ -115,7 +82,11 @@ def test_noise_before_the_greeting_ends_that_connection_alone(world: World, nois
         (frame(FrameType.MESSAGE, b"\xc1"), "malformed"),
         (frame_header(FrameType.HEARTBEAT, 65537), "too_big"),
         (frame_header(FrameType.BODY, 28), "unexpected_frame"),
-        (encode_message(envelope(), SCHEMA)[0][:-8] + frame_header(FrameType.BODY, 2**31), "wrong_schema"),
+        (as_bytes(envelope())[:-36] + frame_header(FrameType.BODY, 2**31), "wrong_schema"),
+        (as_bytes(envelope())[:-36] * 2, "unexpected_frame"),
+        (encode_answer(Accept(3)), "unexpected_frame"),
+        (encode_answer(Reject(3, "busy")), "unexpected_frame"),
+        (encode_answer(Receipt(3, "kept")), "unexpected_frame"),
         (encode_greeting(greeting("stranger")), "unexpected_frame"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -129,15 +100,51 @@ def test_a_broken_frame_ends_that_link_with_a_goodbye_that_says_why(
         await stranger.greets()
         stranger.writer.write(noise)
         number, payload = await stranger.frame()
+        if number == FrameType.ACCEPT:
+            number, payload = await stranger.frame()
 
         assert number == FrameType.GOODBYE
         assert decode_goodbye(payload).code == code
         assert (await bert.down()).startswith(code)
-        assert [found for found, _ in bert.refused] == [code]
+        assert [found for found, _ in bert.denied] == [code]
         anna.link.send(note(1))
         assert (await bert.message()).message.round == 1
         assert bert.downs.empty()
         await stranger.rest()
+
+    world.run(story)
+
+
+def test_a_flood_of_control_frames_ends_the_link_and_says_so(world: World) -> None:
+    limits = Limits(loopback_times=1, control_frames_burst=20)
+
+    async def story() -> None:
+        bert = await world.end("bert", limits=limits)
+        stranger = await Stranger.calls(bert)
+        await stranger.greets()
+        stranger.writer.write(encode_heartbeat(Heartbeat(1, b"")) * 100)
+        number, payload = await stranger.frame()
+
+        assert number == FrameType.GOODBYE
+        assert decode_goodbye(payload).code == "too_fast"
+        assert (await bert.down()).startswith("too_fast")
+        await stranger.rest()
+
+    world.run(story)
+
+
+def test_an_address_that_connects_too_often_is_cut_off_before_it_says_anything(world: World) -> None:
+    limits = Limits(loopback_times=1, address_links_burst=2, address_links_per_s=0.001)
+
+    async def story() -> None:
+        bert = await world.end("bert", limits=limits)
+        first, second, third = [await Stranger.calls(bert) for _ in range(3)]
+
+        assert await third.rest() == b""
+        assert [code for code, _ in bert.denied] == ["too_fast"]
+        await first.greets()
+        for stranger in (first, second):
+            stranger.writer.close()
 
     world.run(story)
 
@@ -149,7 +156,7 @@ def test_a_connection_that_does_not_greet_is_closed_at_the_deadline(world: World
         stranger.writer.write(encode_greeting(greeting("stranger"))[:-1])
 
         assert await stranger.rest() == b""
-        assert [code for code, _ in bert.refused] == ["handshake_timeout"]
+        assert [code for code, _ in bert.denied] == ["handshake_timeout"]
         assert bert.links == []
 
     world.run(story)
@@ -178,7 +185,7 @@ def test_a_listener_that_hangs_up_is_a_transport_error(world: World) -> None:
 
 def test_when_many_do_not_greet_the_oldest_gives_way_to_the_newcomer(world: World) -> None:
     async def story() -> None:
-        bert = await world.end("bert", limits=Limits(greeting_links=3))
+        bert = await world.end("bert", limits=Limits(greeting_links=3, loopback_times=1))
         mute = [await Stranger.calls(bert) for _ in range(5)]
         honest = await Stranger.calls(bert)
         await honest.greets()
@@ -197,8 +204,7 @@ def test_a_peer_that_vanishes_in_the_middle_of_a_model_ends_its_link_once(world:
         bert = await world.end("bert")
         stranger = await Stranger.calls(bert)
         await stranger.greets()
-        head, (body,) = encode_message(envelope(), SCHEMA)
-        stranger.writer.write(head + body[:5])
+        stranger.writer.write(as_bytes(envelope())[:-23])
         stranger.writer.close()
 
         assert (await bert.down()).startswith("connection")
@@ -212,8 +218,7 @@ def test_a_model_that_does_not_move_is_given_up(world: World) -> None:
         bert = await world.end("bert", limits=Limits(transfer_window_s=0.05))
         stranger = await Stranger.calls(bert)
         await stranger.greets()
-        head, (body,) = encode_message(envelope(), SCHEMA)
-        stranger.writer.write(head + body[:5])
+        stranger.writer.write(as_bytes(envelope())[:-23])
 
         assert (await bert.down()).startswith("too_slow")
         await stranger.rest()
@@ -223,14 +228,14 @@ def test_a_model_that_does_not_move_is_given_up(world: World) -> None:
 
 def test_a_link_that_is_idle_between_models_is_not_given_up(world: World) -> None:
     async def story() -> None:
-        bert = await world.end("bert", limits=Limits(transfer_window_s=0.2))
+        bert = await world.end("bert", limits=Limits(transfer_window_s=0.05))
         stranger = await Stranger.calls(bert)
         await stranger.greets()
-        head, (body,) = encode_message(envelope(), SCHEMA)
-        stranger.writer.write(head + body)
-        await bert.message()
-        assert isinstance(bert.link, TcpLink)
-        assert bert.link._timer is None
+        for number in range(3):
+            stranger.writer.write(as_bytes(envelope(number)))
+            await bert.message()
+            await asyncio.sleep(0.06)  # longer than a body may rest
+        assert bert.downs.empty()
         stranger.writer.close()
 
     world.run(story)
@@ -256,31 +261,9 @@ def test_a_slow_reader_costs_a_bounded_amount_of_memory(world: World) -> None:
         limits = Limits()
         assert link.waiting == limits.outbox_messages
         models = limits.outbox_messages + 1  # the arrays are the sender's own; here nobody else holds them
-        assert kept < models * 10 * MEGABYTE + SLICE_BYTES + limits.write_high_water_bytes + MEGABYTE
+        assert kept < models * 10 * MEGABYTE + BODY_FRAME_BYTES + limits.write_high_water_bytes + MEGABYTE
         stranger.writer.transport.abort()
         await bert.down()
-
-    world.run(story)
-
-
-def test_a_sender_waits_while_its_models_are_in_use_and_goes_on_when_they_are_dropped(world: World) -> None:
-    async def story() -> None:
-        anna, bert = await world.pair(limits=Limits(held_models=2), parameters=1000)
-        cleo = await world.end("cleo")
-        for number in range(3):
-            anna.link.send(envelope(number, parameters=1000))
-        kept = [await bert.message(), await bert.message()]
-        anna.link.send(Heartbeat(1, b""))
-        await cleo.transport.dial(bert.address)  # by now the third message has come as far as it can
-        assert isinstance(bert.links[0], TcpLink)
-        assert bert.links[0].is_held_back
-        assert bert.packets.empty()
-        kept.clear()
-        gc.collect()
-
-        assert (await bert.message()).message.round == 2
-        assert not bert.links[0].is_held_back
-        assert await bert.packet() == Heartbeat(1, b"")
 
     world.run(story)
 

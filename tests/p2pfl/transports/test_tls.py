@@ -4,7 +4,6 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import pytest
 
@@ -12,15 +11,17 @@ from p2pfl.errors import ConfigError, RemoteError
 from p2pfl.identity.handshake import ClientHandshake
 from p2pfl.identity.keys import network_id
 from p2pfl.transports.addresses import format_address, parse_address
-from p2pfl.transports.tls import ALPN, Security, client_context, make_security
+from p2pfl.transports.tls import Security, make_security
+from p2pfl.transports.tls_door import TlsDoor
 from p2pfl.trust import Trust
-from p2pfl.wire.framing import HEADER_BYTES, FrameType, frame
+from p2pfl.wire.framing import FrameType, frame
 from p2pfl.wire.limits import Limits
 from p2pfl.wire.link_codec import decode_refused, encode_greeting
 from p2pfl.wire.packets import Envelope
 from tests.p2pfl.identities import NETWORK_KEY, NOBODY, ids, someone
+from tests.p2pfl.transports.callers import Caller, refused_with
 from tests.p2pfl.transports.channels import all_heard, elliptic_server, write_expired
-from tests.p2pfl.transports.ends import DEADLINE_S, End, World, world_of
+from tests.p2pfl.transports.ends import DEADLINE_S, World, world_of
 from tests.p2pfl.wire.samples import greeting, note
 
 
@@ -32,43 +33,6 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 def listing(*names: str) -> Trust:
     return Trust(ids(*names), ids(*names))
-
-
-@dataclass
-class Caller:
-    """Somebody who speaks TLS as told, and has any frames to say."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    @classmethod
-    async def calls(cls, end: End, *, alpn: str = ALPN, most: ssl.TLSVersion | None = None) -> "Caller":
-        context = client_context()
-        context.set_alpn_protocols([alpn])
-        if most is not None:
-            context.maximum_version = most
-        host, port = parse_address(end.address)
-        return cls(*await asyncio.open_connection(host, port, ssl=context, server_hostname=""))
-
-    async def frame(self) -> tuple[int, bytes]:
-        async with asyncio.timeout(DEADLINE_S):
-            header = await self.reader.readexactly(HEADER_BYTES)
-            return header[4], await self.reader.readexactly(int.from_bytes(header[:4], "big"))
-
-    async def rest(self) -> bytes:
-        async with asyncio.timeout(DEADLINE_S):
-            try:
-                return await self.reader.read()
-            except (ConnectionError, ssl.SSLError):
-                return b""
-            finally:
-                self.writer.close()
-
-
-async def refused_with(end: End, code: str) -> None:
-    await end.until(lambda: bool(end.refused))
-    assert [found for found, _ in end.refused] == [code]
-    assert end.links == []
 
 
 def test_a_peer_is_known_by_the_key_that_it_has_proved_whatever_it_says(world: World) -> None:
@@ -109,7 +73,7 @@ def test_a_server_with_another_key_than_was_meant_hears_nothing(world: World) ->
 
         assert caught.value.code == "wrong_key"
         assert anna.links == cleo.links == []
-        assert cleo.refused == []
+        assert cleo.denied == []
 
     world.run(story)
 
@@ -136,7 +100,7 @@ def test_nothing_is_sent_to_a_server_that_is_not_the_right_one(world: World, cas
 
         codes = {"another key": "wrong_key", "not listed": "not_listed", "ourselves": "own_id"}
         assert caught.value.code == codes.get(case, "wrong_key")
-        assert [code for code, _ in anna.refused] == [caught.value.code]
+        assert [code for code, _ in anna.denied] == [caught.value.code]
 
     world.run(story)
 
@@ -269,6 +233,25 @@ def test_tls_to_a_port_in_plain_text_is_an_error_that_says_so(world: World) -> N
     world.run(story)
 
 
+def test_a_port_that_is_taken_is_said_and_closing_afterwards_is_quiet(world: World) -> None:
+    async def story() -> None:
+        bert = await world.end("bert")
+        host, port = parse_address(bert.address)
+        door = TlsDoor(
+            world.files.security("anna"),
+            Limits(),
+            welcome=lambda _: asyncio.Protocol(),
+            knocked=lambda _: True,
+            left=lambda *_: None,
+        )
+
+        with pytest.raises(OSError, match="in use"):
+            door.open(host, port)
+        door.close()
+
+    world.run(story)
+
+
 def test_an_older_tls_is_refused(world: World) -> None:
     async def story() -> None:
         bert = await world.end("bert")
@@ -327,16 +310,16 @@ def test_who_says_nothing_is_cut_off_after_the_time_for_the_whole_handshake(
 
 def test_the_oldest_stranger_gives_way_before_tls_too_and_a_peer_still_gets_in(world: World) -> None:
     async def story() -> None:
-        bert = await world.end("bert", limits=Limits(greeting_links=3))
+        bert = await world.end("bert", limits=Limits(greeting_links=3, loopback_times=1))
         strangers = [socket.create_connection(parse_address(bert.address)) for _ in range(6)]
-        await bert.until(lambda: len(bert.refused) >= 3)
+        await bert.until(lambda: len(bert.denied) >= 3)
         anna = await world.end("anna")
         await anna.transport.dial(bert.address)
         await bert.until(lambda: bool(bert.links))
         for stranger in strangers:
             stranger.close()
 
-        assert {code for code, _ in bert.refused} == {"crowded"}
+        assert {code for code, _ in bert.denied} == {"crowded"}
         anna.link.send(note(3))
         packet = await bert.packet()
         assert isinstance(packet, Envelope)

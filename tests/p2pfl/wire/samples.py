@@ -6,8 +6,9 @@ import numpy as np
 
 from p2pfl.events import Message
 from p2pfl.model import Model
-from p2pfl.wire.bodies import BodySchema
+from p2pfl.wire.bodies import BodySchema, body_frames
 from p2pfl.wire.limits import Limits
+from p2pfl.wire.message_codec import encode_message
 from p2pfl.wire.packets import Envelope, Greeting
 
 PARAMETERS = 7
@@ -24,6 +25,8 @@ GREETING = Greeting(
     plan_words="ring, gossip_averaging, digits, seed 0",
     address="tcp://127.0.0.1:7964",
     shares_with_you=False,
+    schema=b"schemas!",
+    schema_words="x: 7",
 )
 
 
@@ -46,6 +49,13 @@ def envelope(round: int = 1, kind: str = "model", parameters: int = PARAMETERS) 
 def note(round: int, kind: str = "note") -> Envelope:
     """A message without a model."""
     return Envelope(Message(kind, round), b"roster")
+
+
+def as_bytes(packet: Envelope, schema: BodySchema = SCHEMA) -> bytes:
+    """A message as a sender writes it that is sure of being accepted."""
+    head, pieces = encode_message(packet, schema)
+    frames = body_frames(pieces) if packet.message.has_arrays else ()
+    return head + b"".join(part for frame in frames for part in frame)
 
 
 def assert_same_message(found: Message, sent: Message) -> None:

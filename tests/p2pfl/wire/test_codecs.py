@@ -23,8 +23,9 @@ from p2pfl.wire.link_codec import (
     encode_greeting,
     encode_refused,
 )
-from p2pfl.wire.message_codec import decode_message_header, encode_message
-from p2pfl.wire.packets import Envelope, Goodbye, Greeting
+from p2pfl.wire.message_codec import decode_message, decode_offer, encode_message
+from p2pfl.wire.offer_codec import decode_accept, decode_receipt, decode_reject, encode_answer
+from p2pfl.wire.packets import Accept, Envelope, Goodbye, Greeting, Receipt, Reject
 from p2pfl.wire.record import cleaned, pack, unpack
 from tests.p2pfl.wire.samples import GREETING, PARAMETERS, SCHEMA, assert_same_message, greeting, model
 
@@ -44,6 +45,9 @@ greetings = st.builds(
     address=texts,
     accepts_you=st.booleans(),
     shares_with_you=st.booleans(),
+    schema=st.binary(min_size=8, max_size=8),
+    schema_words=texts,
+    role=words,
 )
 rumours = st.builds(Rumour, words, whole, st.sampled_from(State), texts, texts)
 heartbeats = st.builds(Heartbeat, whole, st.binary(max_size=32), st.lists(rumours, max_size=3).map(tuple))
@@ -62,10 +66,15 @@ def payload(frame: bytes) -> bytes:
 
 def through_the_wire(envelope: Envelope) -> Message:
     head, pieces = encode_message(envelope, SCHEMA)
-    length = int.from_bytes(head[:4], "big")
-    header = decode_message_header(head[HEADER_BYTES : HEADER_BYTES + length], SCHEMA)
-    found = header.envelope(np.frombuffer(b"".join(pieces), np.uint8))
-    assert found.roster == envelope.roster
+    if not envelope.message.has_arrays:
+        found = decode_message(payload(head))
+    else:
+        found = decode_offer(payload(head), SCHEMA).envelope(np.frombuffer(b"".join(pieces), np.uint8))
+    assert (found.roster, found.start, found.sequence) == (
+        envelope.roster,
+        envelope.start,
+        envelope.sequence,
+    )
     return found.message
 
 
@@ -120,7 +129,7 @@ def test_a_message_without_arrays_survives_the_wire(
     ids=lambda message: f"{message.kind}-{len(message.body)}",
 )
 def test_the_arrays_of_a_message_survive_the_wire(message: Message) -> None:
-    assert_same_message(through_the_wire(Envelope(message, b"")), message)
+    assert_same_message(through_the_wire(Envelope(message, b"", 3, 2**63 - 1)), message)
 
 
 def test_the_arrays_are_sent_from_their_own_memory() -> None:
@@ -170,27 +179,26 @@ def test_a_message_of_our_own_outside_the_limits_is_a_bug_seen_before_it_is_sent
         encode_message(Envelope(message, b""), SCHEMA)
 
 
-HEADER = {"kind": "model", "round": 1, "roster": b""}
+HEADER = {"kind": "model", "round": 1, "roster": b"", "start": 1, "sequence": 2}
 MODEL = {"age": 1, "weight": 1.0, "params": PARAMETERS}
 
 
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"model": {**MODEL, "params": PARAMETERS + 1}}, "wrong_schema"),
-        ({"model": {**MODEL, "params": 2**62}}, "wrong_schema"),
         ({"model": {**MODEL, "weight": float("nan")}}, "malformed"),
         ({"model": {**MODEL, "weight": -1.0}}, "malformed"),
         ({"model": {**MODEL, "age": -1}}, "malformed"),
         ({"model": {**MODEL, "age": True}}, "malformed"),
         ({"model": {**MODEL, "age": 1.0}}, "malformed"),
         ({"model": [1, 1.0, PARAMETERS]}, "malformed"),
-        ({"model": MODEL, "body": [PARAMETERS]}, "malformed"),
-        ({"body": [PARAMETERS + 1]}, "malformed"),
         ({"body": [-1]}, "malformed"),
         ({"body": [True]}, "malformed"),
         ({"body": "x"}, "malformed"),
-        ({"kind": "unknown", "model": MODEL}, "malformed"),
+        ({"model": None}, "malformed"),
+        ({"start": -1}, "malformed"),
+        ({"sequence": 2**63}, "malformed"),
+        ({"sequence": True}, "malformed"),
         ({"kind": "k" * 65}, "malformed"),
         ({"kind": 7}, "malformed"),
         ({"round": -1}, "malformed"),
@@ -207,13 +215,53 @@ MODEL = {"age": 1, "weight": 1.0, "params": PARAMETERS}
         ({"fields": {f"f{i}": i for i in range(MAX_FIELDS + 1)}}, "malformed"),
     ],
 )
-def test_a_message_outside_the_limits_is_refused(change: dict[str, object], code: str) -> None:
-    decode_message_header(pack({**HEADER, "model": MODEL}), SCHEMA)
+def test_an_offer_outside_the_limits_is_no_offer(change: dict[str, object], code: str) -> None:
+    decode_offer(pack({**HEADER, "model": MODEL}), SCHEMA)
 
     with pytest.raises(RemoteError) as caught:
-        decode_message_header(pack({**HEADER, **change}), SCHEMA)
+        decode_offer(pack({**HEADER, **change}), SCHEMA)
 
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"model": {**MODEL, "params": PARAMETERS + 1}}, "wrong_schema"),
+        ({"model": {**MODEL, "params": 2**62}}, "wrong_schema"),
+        ({"model": MODEL, "body": [PARAMETERS]}, "wrong_schema"),
+        ({"kind": "unknown", "model": MODEL}, "wrong_schema"),
+        ({"model": None, "body": [PARAMETERS + 1]}, "too_big"),
+    ],
+)
+def test_an_offer_for_which_there_is_no_place_is_answered_with_the_reason(
+    change: dict[str, object], code: str
+) -> None:
+    found = decode_offer(pack({**HEADER, "model": MODEL, **change}), SCHEMA)
+
+    assert found.flaw is not None
+    assert (found.flaw.code, found.offer.sequence, found.offer.size_bytes) == (code, 2, 0)
+
+
+@pytest.mark.parametrize("change", [{"kind": 7}, {"round": -1}, {"roster": "x"}, {"fields": {"x": None}}])
+def test_words_outside_the_limits_are_no_message(change: dict[str, object]) -> None:
+    words = {"kind": "note", "round": 1, "roster": b""}
+    decode_message(pack(words))
+
+    with pytest.raises(RemoteError):
+        decode_message(pack({**words, **change}))
+
+
+answers = st.one_of(
+    st.builds(Accept, whole), st.builds(Reject, whole, words, texts), st.builds(Receipt, whole, words, texts)
+)
+
+
+@given(answers)
+def test_an_answer_survives_the_wire(answer: Accept | Reject | Receipt) -> None:
+    decode = {Accept: decode_accept, Reject: decode_reject, Receipt: decode_receipt}[type(answer)]
+
+    assert decode(payload(encode_answer(answer))) == answer
 
 
 def test_unknown_keys_are_ignored_and_missing_ones_have_defaults() -> None:

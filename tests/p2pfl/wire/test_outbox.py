@@ -4,7 +4,7 @@ from p2pfl.wire.outbox import Outbox
 
 def drained(outbox: Outbox[str]) -> list[str]:
     found = []
-    while (item := outbox.pop()) is not None:
+    while (item := outbox.pop_control() or outbox.pop()) is not None:
         found.append(item)
     return found
 

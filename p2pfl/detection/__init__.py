@@ -1,0 +1,1 @@
+"""Parts of the failure detector that know ids and times only: patience, news, contacts, tombstones."""
