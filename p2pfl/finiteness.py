@@ -79,10 +79,6 @@ class FiniteGate:
         """Are the models of a sender refused for now?"""
         return self._muted.get(sender, 0) > self._round
 
-    def lets_in(self, sender: str, message: Message) -> bool:
-        """May the arrays of a message come in?"""
-        return not self.objection(sender, message)
-
     def objection(self, sender: str, message: Message) -> str:
         """Why the arrays of a message do not come in: ``muted`` or one of ``REASONS``; "" if they do."""
         if self._muted and self.is_muted(sender):

@@ -3,11 +3,8 @@
 Peer and event simulator run the same ``Node``; neither composes anything itself.
 
 Theory of operation.  The driver says ``Started`` once, when the process begins.  The protocol hears of it
-later, behind the start barrier: a fresh node waits until the roster has ``min_members`` and its neighbours of
-the first round are linked, or ``settle_s`` more have passed since the roster was large enough; a restored
-node has been through the barrier once and waits only until the members it knew are there again, at most
-``settle_s`` once anybody is.  Messages that arrive earlier are held (``MAX_HELD``) and handed over
-in order.  A model, or any other array, from a sender that is not accepted at that moment never reaches the
+later, behind the start barrier (``p2pfl.barrier``); messages that arrive earlier are held and handed over in
+order.  A model, or any other array, from a sender that is not accepted at that moment never reaches the
 protocol, and none leaves for a peer that may not have it; words (an acknowledgement) pass both ways, since
 with one-way trust the answer comes from somebody whose models are not wanted.  What is not finite neither
 enters nor leaves (``p2pfl.finiteness``), and what has come in once does not come in again (``p2pfl.replay``).

@@ -58,7 +58,7 @@ class Inbound:
     """Turns the bytes of one link into what they mean; once it has raised RemoteError it is of no more use.
 
     Until ``accept`` only what ``expect`` has named may come, at first a greeting or a refusal.  ``offers`` is
-    to be told what becomes of each OfferedMessage before more is received.
+    to be told what becomes of each OfferedMessage, at once or later; until then other frames may come.
     """
 
     def __init__(self, limits: Limits, schema: BodySchema, pool: BufferPool) -> None:

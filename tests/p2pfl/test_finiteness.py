@@ -35,7 +35,7 @@ def test_no_number_that_is_none_comes_in_or_goes_out_wherever_it_stands(number: 
         message(Model(GOOD.params, 5, weight=number)),
     ):
         gate = FiniteGate()
-        assert not gate.lets_in("b", bad)
+        assert gate.objection("b", bad)
         assert gate.filtered([Send("b", bad), Send("c", bad)]) == []
         assert (gate.refused["b"], gate.withheld, gate.take_news()) == (1, 2, [("b", "not_finite")])
     assert is_finite_message(message(GOOD, np.array([255], np.uint8)))
@@ -45,16 +45,16 @@ def test_three_strikes_mute_a_peer_for_ten_rounds_and_nobody_else() -> None:
     gate = FiniteGate()
     gate.filtered([Adopt(GOOD, 4)])
     for _ in range(STRIKES - 1):
-        gate.lets_in("b", message(model_with(np.nan)))
-        assert gate.lets_in("b", message(GOOD))
-    gate.lets_in("b", message(model_with(np.nan)))
+        gate.objection("b", message(model_with(np.nan)))
+        assert not gate.objection("b", message(GOOD))
+    gate.objection("b", message(model_with(np.nan)))
 
-    assert not gate.lets_in("b", message(GOOD))
-    assert gate.lets_in("c", message(GOOD))
+    assert gate.objection("b", message(GOOD))
+    assert not gate.objection("c", message(GOOD))
     gate.filtered([Adopt(GOOD, 4 + MUTED_ROUNDS - 1)])
-    assert not gate.lets_in("b", message(GOOD))
+    assert gate.objection("b", message(GOOD))
     gate.filtered([Adopt(GOOD, 4 + MUTED_ROUNDS)])
-    assert gate.lets_in("b", message(GOOD))
+    assert not gate.objection("b", message(GOOD))
     assert gate.refused == {"b": STRIKES + 2}
     assert [why for _, why in gate.take_news()] == ["not_finite"] * STRIKES + ["muted"] * 2
     assert gate.take_news() == []
